@@ -1,0 +1,85 @@
+"""Fine-tune pretrained models from a notebook: freezing that is true, and then cashed in.
+
+Every public name is loaded when it is first used (SPEC 1), so that `import nbtune` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nbtune._version import __version__
+
+if TYPE_CHECKING:
+    import nbtune_widgets as widgets
+
+    from nbtune import bodies, recipes, tasks
+    from nbtune.bundle import Model, load
+    from nbtune.errors import NbtuneError
+    from nbtune.evaluate import Estimate, Report
+    from nbtune.finder import LRCurve
+    from nbtune.freeze import FreezePlan, FreezeProof, Still
+    from nbtune.groups import LayerGroup
+    from nbtune.history import History
+    from nbtune.phases import Phase
+    from nbtune.recipes import Recipe
+    from nbtune.tasks import Task
+    from nbtune.tuner import Tuner
+
+_HOMES = {
+    "Estimate": "evaluate",
+    "FreezePlan": "freeze",
+    "FreezeProof": "freeze",
+    "History": "history",
+    "LRCurve": "finder",
+    "LayerGroup": "groups",
+    "Model": "bundle",
+    "NbtuneError": "errors",
+    "Phase": "phases",
+    "Recipe": "recipes",
+    "Report": "evaluate",
+    "Still": "freeze",
+    "Task": "tasks",
+    "Tuner": "tuner",
+    "load": "bundle",
+}
+_MODULES = {"bodies": "nbtune.bodies", "recipes": "nbtune.recipes", "tasks": "nbtune.tasks",
+            "widgets": "nbtune_widgets"}
+
+__all__ = [
+    "Estimate",
+    "FreezePlan",
+    "FreezeProof",
+    "History",
+    "LRCurve",
+    "LayerGroup",
+    "Model",
+    "NbtuneError",
+    "Phase",
+    "Recipe",
+    "Report",
+    "Still",
+    "Task",
+    "Tuner",
+    "__version__",
+    "bodies",
+    "load",
+    "recipes",
+    "tasks",
+    "widgets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

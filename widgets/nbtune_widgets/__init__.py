@@ -1,0 +1,3 @@
+"""The widgets of nbtune, reached as `nbtune.widgets`."""
+
+__all__: list[str] = []
