@@ -1,0 +1,94 @@
+"""Use a Learner for a trial: only the callbacks that take part in a step, and everything undone after it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from nbtune._fastai import ParamScheduler
+from nbtune.transaction import untouched
+
+__all__ = ["borrowed", "quiet", "seed_all", "takes_part", "without_augmentation"]
+
+# A callback that acts on one of these changes what a step computes; the others watch, draw, save or stop.
+_STEP = ("before_batch", "after_pred", "after_loss", "before_backward", "after_backward", "before_step")
+
+
+def takes_part(callback: Any) -> bool:
+    """Does this callback change what a training step computes? (Schedules do not count.)"""
+    if isinstance(callback, ParamScheduler):
+        return False
+    inner = getattr(callback, "takes_part", None)
+    if inner is not None:
+        return bool(inner)
+    name = type(callback).__name__
+    return name == "TrainEvalCallback" or any(event in vars(callback) for event in _STEP) or any(
+        event in vars(kind) for kind in type(callback).__mro__ for event in _STEP
+    )
+
+
+@contextmanager
+def borrowed(learn: Any) -> Iterator[Any]:
+    """`learn` for a trial: no bar, no log, no tracker, no file; afterwards it is as before, to the bit."""
+    with untouched(learn):
+        kept = [callback for callback in learn.cbs if takes_part(callback)]
+        learn.cbs = type(learn.cbs)(kept)
+        learn.logger, learn.create_mbar = _silent, False
+        yield learn
+
+
+@contextmanager
+def quiet(learn: Any) -> Iterator[None]:
+    """Without fastai's progress bar and printed table; put back also when the block raises."""
+    cbs, logger, mbar = learn.cbs, learn.logger, learn.create_mbar
+    bars = [callback for callback in cbs if type(callback).__name__ == "ProgressCallback"]
+    learn.logger, learn.create_mbar = _silent, False
+    for bar in bars:
+        learn.cbs.remove(bar)
+    try:
+        yield
+    finally:
+        learn.logger, learn.create_mbar = logger, mbar
+        for bar in bars:
+            learn.cbs.append(bar)
+
+
+def _silent(*_: Any) -> None:
+    pass
+
+
+def seed_all(learn: Any, seed: int) -> None:
+    """Seed the global random streams and the loaders' own, so that a run is a function of the seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    for number, loader in enumerate(learn.dls.loaders):
+        if isinstance(getattr(loader, "rng", None), random.Random):
+            loader.rng = random.Random(seed + number)
+        if isinstance(generator := getattr(loader, "generator", None), torch.Generator):
+            generator.manual_seed(seed + number)
+
+
+@contextmanager
+def without_augmentation(learn: Any) -> Iterator[None]:
+    """Train batches as validation sees them: the random transforms of the training loader are left out.
+
+    fastai marks a transform that runs on training batches only with `split_idx` 0.
+    """
+    train = learn.dls.train
+    kept = []
+    for stage in ("after_item", "before_batch", "after_batch"):
+        pipeline = getattr(train, stage, None)
+        if pipeline is not None and hasattr(pipeline, "fs"):
+            kept.append((pipeline, pipeline.fs))
+            pipeline.fs = type(pipeline.fs)(f for f in pipeline.fs if getattr(f, "split_idx", None) != 0)
+    try:
+        yield
+    finally:
+        for pipeline, before in kept:
+            pipeline.fs = before
