@@ -1,0 +1,101 @@
+"""Plain sentences that read a confusion matrix: what is missed, what is invented, and what is only noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+
+from nbtune._intervals import Estimate, Ints
+
+__all__ = ["largest_confusions", "looks_warning", "pattern"]
+
+LEVEL = 0.05
+NAMED = 3  # classes named in one sentence at most
+
+
+def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
+    """What precision and recall say together, beyond the noise.
+
+    `gap` is macro precision minus macro recall. A class is missed or invented when its misses and false
+    alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
+    """
+    if confusion.sum() == np.trace(confusion):
+        return f"No error was seen on {_count(confusion.sum(), 'item')}."
+    parts = [part for part in (_macro(gap), *_classes(confusion, vocab)) if part]
+    if not parts:
+        return "Precision and recall agree within the noise, overall and in each class."
+    return " ".join(parts)
+
+
+def _macro(gap: Estimate) -> str:
+    if gap.low > 0:
+        return f"It misses more than it invents: macro precision is above macro recall by {gap}."
+    if gap.high < 0:
+        by = Estimate(-gap.value, -gap.high, -gap.low)
+        return f"It invents more than it misses: macro recall is above macro precision by {by}."
+    return ""
+
+
+def _classes(confusion: Ints, vocab: Sequence[str]) -> list[str]:
+    hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    missed, invented = support - hits, called - hits
+    found = _beyond_noise(missed, invented)
+    found.sort(key=lambda c: -abs(int(missed[c] - invented[c])))
+    return [
+        _missed(c, confusion, vocab) if missed[c] > invented[c] else _invented(c, confusion, vocab)
+        for c in found[:NAMED]
+    ]
+
+
+def _beyond_noise(missed: Ints, invented: Ints) -> list[int]:
+    """The classes whose misses and false alarms differ more than a fair coin allows."""
+    errors = missed + invented
+    # With e errors the smallest p possible is 2^(1-e): classes that cannot reach the level are no tests.
+    tests = next(k for k in range(1, len(errors) + 2) if (2.0 ** (1 - errors) <= LEVEL / k).sum() <= k)
+    return [
+        c
+        for c in range(len(errors))
+        if errors[c] and binomtest(int(missed[c]), int(errors[c])).pvalue <= LEVEL / tests
+    ]
+
+
+def _missed(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
+    row = confusion[c].copy()
+    row[c] = 0
+    other = int(row.argmax())
+    name, support = vocab[c], confusion[c].sum()
+    return f"'{name}' is often missed: {row[other]} of {support} '{name}' read as '{vocab[other]}'."
+
+
+def _invented(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
+    column = confusion[:, c].copy()
+    column[c] = 0
+    other = int(column.argmax())
+    name, called = vocab[c], confusion[:, c].sum()
+    return f"'{name}' is often invented: {column[other]} of {called} read as '{name}' are '{vocab[other]}'."
+
+
+def largest_confusions(confusion: Ints, vocab: Sequence[str], n: int = 2) -> str:
+    """The most frequent errors in words, or that there are none."""
+    errors = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-errors, axis=None, kind="stable")[:n]
+    cells = [np.unravel_index(flat, errors.shape) for flat in order if errors.flat[flat] > 0]
+    if not cells:
+        return "no item off the diagonal"
+    return ", ".join(f"{errors[t, p]} × '{vocab[t]}' read as '{vocab[p]}'" for t, p in cells)
+
+
+def looks_warning(looks: int) -> str:
+    """What repeated looks at one test set do to its figures (empty for the first look)."""
+    if looks <= 1:
+        return ""
+    return (
+        f"This test set has been looked at {looks} times: what is chosen by it is flattered by it, "
+        "so choose on validation data."
+    )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
