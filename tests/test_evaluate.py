@@ -1,0 +1,403 @@
+"""Reports: metrics equal scikit-learn's, intervals hold what they promise, sentences say what is so."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
+
+from nbtune._display import Chart
+from nbtune._intervals import wilson
+from nbtune.errors import InputError, InputTypeError, NbtuneError
+from nbtune.evaluate import Estimate, Report, report
+
+TEN = tuple(str(digit) for digit in range(10))
+
+
+@pytest.fixture(scope="module")
+def digits() -> SimpleNamespace:
+    """600 real digits read by two logistic regressions: one from 1,000 labels, one from 40."""
+    x, y = load_digits(return_X_y=True)
+    x = x / 16
+    good = LogisticRegression(max_iter=200).fit(x[:1000], y[:1000])
+    poor = LogisticRegression(max_iter=200).fit(x[:40], y[:40])
+    test = x[1000:1600]
+    images = (test.reshape(-1, 8, 8) * 255).astype(np.uint8)
+    return SimpleNamespace(
+        y=y[1000:1600], images=images, good=good.predict_proba(test), poor=poor.predict_proba(test)
+    )
+
+
+def certain(true: list[int], predicted: list[int], k: int, **more: Any) -> Report:
+    """A report of sure predictions: probability 0.9 for the predicted class."""
+    probs = np.full((len(true), k), 0.1 / (k - 1))
+    probs[np.arange(len(true)), predicted] = 0.9
+    return report(probs, np.array(true), [f"c{i}" for i in range(k)], **more)
+
+
+def from_confusion(matrix: list[list[int]], vocab: list[str]) -> Report:
+    cells = [(t, p) for t, row in enumerate(matrix) for p, count in enumerate(row) for _ in range(count)]
+    true, predicted = map(list, zip(*cells, strict=True))
+    probs = np.full((len(cells), len(vocab)), 0.1 / (len(vocab) - 1))
+    probs[np.arange(len(cells)), predicted] = 0.9
+    return report(probs, np.array(true), vocab)
+
+
+def four_parts(error: NbtuneError) -> str:
+    text = str(error)
+    assert all(f"\n  {part}: " in text for part in ("Rule", "Likely", "Next")), text
+    return text
+
+
+# Estimate
+
+
+def test_estimate_shows_value_and_limits() -> None:
+    estimate = Estimate(0.953, 0.933, 0.967)
+    assert repr(estimate) == str(estimate) == "0.953 [0.933, 0.967]"
+    assert float(estimate) == 0.953
+    assert f"{estimate:.1%}" == "95.3% [93.3%, 96.7%]"
+    with pytest.raises(AttributeError):
+        estimate.value = 1.0  # type: ignore[misc]
+
+
+@given(n=st.integers(1, 5000), data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_wilson_equals_scipy(n: int, data: Any) -> None:
+    right = data.draw(st.integers(0, n))
+    ours, theirs = wilson(right, n), binomtest(right, n).proportion_ci(method="wilson")
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert 0 <= ours.low <= ours.value <= ours.high <= 1
+
+
+# Metrics
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 80), k=st.integers(2, 7))
+@settings(max_examples=60, deadline=None)
+def test_values_equal_scikit_learn_and_lie_in_their_intervals(seed: int, n: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    probs, y = rng.dirichlet(np.full(k, 0.3), size=n), rng.integers(0, k, n)
+    found = report(probs, y, range(k), n_boot=50)
+    said, rest = probs.argmax(1), {"average": "macro", "zero_division": 0}
+    expected = {
+        "accuracy": (said == y).mean(),
+        "precision": precision_score(y, said, **rest),
+        "recall": recall_score(y, said, **rest),
+        "f1": f1_score(y, said, **rest),
+        "log_loss": log_loss(y, probs, labels=np.arange(k)),
+    }
+    assert list(found.metrics) == list(expected)
+    for name, estimate in found.metrics.items():
+        assert estimate.value == pytest.approx(expected[name], abs=1e-12), name
+        assert estimate.low <= estimate.value <= estimate.high, name
+    frame = found.per_class()
+    each = f1_score(y, said, labels=np.arange(k), average=None, zero_division=0)
+    assert frame["f1"].to_numpy() == pytest.approx(each)
+    for metric in ("precision", "recall", "f1"):
+        assert (frame[f"{metric}_low"] <= frame[metric] + 1e-12).all()
+        assert (frame[metric] <= frame[f"{metric}_high"] + 1e-12).all()
+
+
+def test_bootstrap_equals_resampling_items_one_by_one(digits: SimpleNamespace) -> None:
+    found = report(digits.poor, digits.y, TEN, n_boot=2000)
+    rng, said = np.random.default_rng(1), digits.poor.argmax(1)
+    draws = rng.integers(0, 600, size=(400, 600))
+    slow = [f1_score(digits.y[d], said[d], average="macro", zero_division=0) for d in draws]
+    low, high = np.percentile(slow, (2.5, 97.5))
+    f1 = found.metrics["f1"]
+    # 400 draws know a limit to about a tenth of the interval.
+    assert (f1.low, f1.high) == pytest.approx((low, high), abs=0.2 * (high - low))
+
+
+def test_macro_f1_interval_covers_the_truth() -> None:
+    """100 samples of 300 items at a known macro F1 of 0.9 (symmetric errors): 95 % should hold it."""
+    held = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 5, 300)
+        said = np.where(rng.random(300) < 0.9, y, (y + rng.integers(1, 5, 300)) % 5)
+        f1 = report(np.eye(5)[said], y, range(5), n_boot=200).metrics["f1"]
+        held += f1.low <= 0.9 <= f1.high
+    assert held >= 88  # binomial(100, 0.95) falls below 88 in 3 of 1,000 runs; the seeds are fixed
+
+
+def test_no_error_is_no_certainty() -> None:
+    found = certain([0, 1] * 10, [0, 1] * 10, 2)
+    for name in ("accuracy", "precision", "recall", "f1"):
+        assert found.metrics[name].value == found.metrics[name].high == 1.0
+        assert 0.8 < found.metrics[name].low < 0.9  # Wilson, 20 of 20: 0.839
+    assert found.per_class()["f1_low"].max() < 0.8
+    assert "No error was seen on 20 items" in found.sentence
+
+
+def test_one_item() -> None:
+    right, wrong = certain([1], [1], 3), certain([1], [2], 3)
+    assert right.metrics["f1"].low < 0.3
+    assert wrong.metrics["f1"].high > 0.7
+    assert right.metrics["log_loss"].high == float("inf")
+    assert len(wrong.worst()) == 1
+    assert "1 item is right" in right.sentence
+
+
+def test_class_that_is_missing_or_only_predicted() -> None:
+    found = certain([0, 0, 1, 1], [0, 3, 1, 1], 5)
+    rows = found.per_class().set_index("class")
+    assert rows.loc["c2", ["recall", "recall_low", "recall_high", "support"]].tolist() == [0, 0, 1, 0]
+    assert rows.loc["c3", ["precision", "support", "predicted"]].tolist() == [0, 0, 1]
+    assert found.metrics["recall"].value == pytest.approx((0.5 + 1 + 0) / 3)  # classes 0, 1 and 3 occur
+
+
+def test_same_figures_again_and_no_global_stream_moves(digits: SimpleNamespace) -> None:
+    before = np.random.get_state()[1].copy(), random.getstate()
+    first, again = (report(digits.poor, digits.y, TEN) for _ in range(2))
+    assert first.metrics == again.metrics
+    assert first.compare(report(digits.good, digits.y, TEN)) == again.compare(
+        report(digits.good, digits.y, TEN)
+    )
+    assert (np.random.get_state()[1] == before[0]).all()
+    assert random.getstate() == before[1]
+
+
+def test_input_is_copied(digits: SimpleNamespace) -> None:
+    probs = digits.good.copy()
+    found = report(probs, digits.y, TEN)
+    probs[:] = 0
+    assert found.probs.sum() == pytest.approx(600)
+    with pytest.raises(ValueError, match="read-only"):
+        found.probs[0, 0] = 1
+
+
+def test_single_precision_and_tensors(digits: SimpleNamespace) -> None:
+    import torch
+
+    exact = report(digits.good, digits.y, TEN).metrics
+    rough = report(torch.tensor(digits.good).float(), torch.tensor(digits.y), TEN).metrics
+    assert rough["accuracy"] == exact["accuracy"]
+    assert rough["log_loss"].value == pytest.approx(exact["log_loss"].value, rel=1e-4)
+
+
+# What is said
+
+
+def test_sentence_names_the_missed_class() -> None:
+    matrix = [[60, 0, 0], [0, 60, 0], [0, 9, 51]]
+    said = from_confusion(matrix, ["0", "1", "8"]).sentence
+    assert "'8' is often missed: 9 of 60 '8' read as '1'." in said
+    assert "'1' is often invented: 9 of 69 read as '1' are '8'." in said
+
+
+def test_sentence_reads_macro_precision_above_recall() -> None:
+    # A large class swallows small ones: their recall falls, its own precision hardly does.
+    matrix = [[500, 0, 0], [20, 30, 0], [20, 0, 30]]
+    assert "misses more than it invents" in from_confusion(matrix, ["large", "a", "b"]).sentence
+
+
+def test_sentence_reads_macro_recall_above_precision() -> None:
+    matrix = [[400, 50, 50], [0, 30, 0], [0, 0, 30]]
+    assert "invents more than it misses" in from_confusion(matrix, ["large", "a", "b"]).sentence
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_sentence_calls_noise_noise(share: float) -> None:
+    """Symmetric errors: in 40 samples at most 5 may be read as a pattern (5 % expected)."""
+    read = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        y = rng.integers(0, 4, 200)
+        said = np.where(rng.random(200) < share, y, (y + rng.integers(1, 4, 200)) % 4)
+        read += "agree within the noise" not in report(np.eye(4)[said], y, range(4), n_boot=200).sentence
+    assert read <= 5
+
+
+def test_looks_are_kept_and_warned_of() -> None:
+    assert "looked at" not in certain([0, 1], [0, 1], 2).sentence
+    again = certain([0, 1], [0, 1], 2, looks=3)
+    assert again.looks == 3
+    assert "looked at 3 times" in again.sentence
+    assert "looked at 3 times" in repr(again)
+
+
+def test_shows_itself(digits: SimpleNamespace) -> None:
+    found = report(digits.good, digits.y, TEN, items=digits.images, objective="Read <digits>.")
+    assert repr(found).startswith("Read <digits>: accuracy 0.")
+    html = found._repr_html_()
+    assert "&lt;digits&gt;" in html
+    assert "log_loss" in html
+    assert found.frame()["metric"].tolist() == list(found.metrics)
+    matrix = found.confusion_frame()
+    assert matrix.to_numpy().sum() == 600
+    assert (matrix.index.name, matrix.columns.name) == ("true", "predicted")
+
+
+def test_worst_are_the_most_confident_errors(digits: SimpleNamespace) -> None:
+    found = report(digits.poor, digits.y, TEN, items=digits.images)
+    worst = found.worst(5)
+    rows, said = worst.frame(), digits.poor.argmax(1)
+    wrong = np.flatnonzero(said != digits.y)
+    top = sorted(digits.poor[wrong].max(1))[::-1][:5]
+    assert rows["probability"].tolist() == pytest.approx(top)
+    assert all(said[i] != digits.y[i] for i in rows["index"])
+    assert rows["loss"].to_numpy() == pytest.approx(
+        -np.log(digits.poor[rows["index"], digits.y[rows["index"]]])
+    )
+    assert worst.images is not None
+    assert (worst.images[0] == digits.images[rows["index"][0]]).all()
+    assert len(found.worst(10_000)) == len(wrong)
+    assert worst._repr_html_().count("<tr>") == 6
+    assert worst.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_worst_without_errors_or_images() -> None:
+    right = certain([0, 1], [0, 1], 2, items=np.zeros((2, 4, 4, 3), dtype=np.uint8))
+    assert len(right.worst()) == 0
+    assert repr(right.worst()) == "No error on 2 items."
+    assert isinstance(right.worst().plot(), Chart)
+    with pytest.raises(InputError, match="no images") as caught:
+        certain([0, 1], [1, 1], 2).worst().plot()
+    four_parts(caught.value)
+
+
+@pytest.mark.parametrize("k", [2, 10, 50])
+def test_confusion_picture_shows_every_count(k: int) -> None:
+    rng = np.random.default_rng(0)
+    y, said = rng.integers(0, k, 400), rng.integers(0, k, 400)
+    found = report(np.eye(k)[said], y, [f"$class {i}$ with a long name" for i in range(k)])
+    picture = found.plot()
+    (ax,) = picture.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
+    shown = {text.get_position()[::-1]: int(text.get_text()) for text in ax.texts}
+    if k <= 20:
+        assert shown == {(t, p): c for (t, p), c in np.ndenumerate(found.confusion) if c}
+    else:
+        assert len(ax.get_xticks()) == 20
+        assert "20 classes of 50" in picture.sentence
+    assert "errors" in repr(picture)
+    assert picture._repr_png_().startswith(b"\x89PNG")
+
+
+# Comparison
+
+
+def test_compare_is_paired_and_exact(digits: SimpleNamespace) -> None:
+    good, poor = (report(p, digits.y, TEN, items=digits.images) for p in (digits.good, digits.poor))
+    found = good.compare(poor)
+    a, b = digits.good.argmax(1) == digits.y, digits.poor.argmax(1) == digits.y
+    assert (found.only_first, found.only_second) == ((a & ~b).sum(), (b & ~a).sum())
+    assert found.p == pytest.approx(binomtest(found.only_first, found.only_first + found.only_second).pvalue)
+    assert found.accuracy.value == pytest.approx(a.mean() - b.mean())
+    assert found.accuracy.low > 0
+    assert found.f1.low > 0
+    assert found.verdict == "better"
+    assert poor.compare(good).verdict == "worse"
+    assert repr(found).startswith("The first is better: +")
+    assert found.frame()["difference"].tolist() == [found.accuracy.value, found.f1.value]
+    assert "macro F1" in found._repr_html_()
+
+
+def test_compare_interval_is_the_paired_one(digits: SimpleNamespace) -> None:
+    """The paired interval of the difference follows from the item-wise differences (normal, n = 600)."""
+    found = report(digits.good, digits.y, TEN).compare(report(digits.poor, digits.y, TEN))
+    each = (digits.good.argmax(1) == digits.y).astype(float) - (digits.poor.argmax(1) == digits.y)
+    half = 1.96 * each.std() / np.sqrt(600)
+    assert found.accuracy.high - found.accuracy.low == pytest.approx(2 * half, rel=0.12)
+
+
+def test_compare_with_itself_is_undecided(digits: SimpleNamespace) -> None:
+    good = report(digits.good, digits.y, TEN)
+    found = good.compare(good)
+    assert (found.verdict, found.p, found.accuracy.value) == ("undecided", 1.0, 0.0)
+    assert found.accuracy.low < 0 < found.accuracy.high < 0.01
+    assert "beyond the noise" in found.sentence
+
+
+@pytest.mark.parametrize("other", ["targets", "order", "images", "ids", "fewer", "classes"])
+def test_compare_refuses_other_items(digits: SimpleNamespace, other: str) -> None:
+    def split(ids: str = "a") -> SimpleNamespace:
+        return SimpleNamespace(x=digits.images, ids=[f"{ids}{i}" for i in range(600)])
+
+    first, y, probs, names = (
+        report(digits.good, digits.y, TEN, items=split()),
+        digits.y.copy(),
+        digits.good,
+        TEN,
+    )
+    items = split("b" if other == "ids" else "a")
+    if other == "targets":
+        y[0] = (y[0] + 1) % 10
+    elif other == "order":
+        y = y[::-1]
+    elif other == "images":
+        items.x = digits.images[::-1]
+    elif other == "fewer":
+        y, probs, items = y[:300], probs[:300], None
+    elif other == "classes":
+        names = TEN[::-1]
+    with pytest.raises(InputError, match="different items") as caught:
+        first.compare(report(probs, y, names, items=items))
+    four_parts(caught.value)
+
+
+def test_compare_refuses_other_values(digits: SimpleNamespace) -> None:
+    with pytest.raises(InputTypeError, match="float") as caught:
+        report(digits.good, digits.y, TEN).compare(0.95)  # type: ignore[arg-type]
+    four_parts(caught.value)
+
+
+# Bad input
+
+FAIR = np.full((4, 2), 0.5)
+ZERO = np.zeros(4, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("probs", "targets", "vocab", "more", "what"),
+    [
+        (np.empty((0, 2)), ZERO[:0], "ab", {}, "an empty split"),
+        ([], [], "ab", {}, "an empty split"),
+        (FAIR, ZERO[:3], "ab", {}, "shape"),
+        (FAIR[:, 0], ZERO, "ab", {}, "shape"),
+        (FAIR[:, :1] * 2, ZERO, "a", {}, "shape"),
+        (FAIR, np.eye(4, dtype=int), "ab", {}, "shape"),
+        (np.array([[0.5, np.nan]] * 4), ZERO, "ab", {}, "not finite in 4 of 4"),
+        (np.array([[0.5, np.inf]] * 4), ZERO, "ab", {}, "not finite"),
+        (FAIR * 2, ZERO, "ab", {}, "sums to 2"),
+        (np.array([[1.5, -0.5]] * 4), ZERO, "ab", {}, "lowest -0.5"),
+        (FAIR, ZERO + 2, "ab", {}, "from 2 to 2"),
+        (FAIR, ZERO - 1, "ab", {}, "from -1"),
+        (FAIR, ZERO.astype(float), "ab", {}, "dtype float64"),
+        (FAIR.astype(int), ZERO, "ab", {}, "dtype int64"),
+        (FAIR, np.array(list("aabb")), "ab", {}, "dtype <U1"),
+        ([[0.5], [0.5, 0.5]], ZERO, "ab", {}, "no array"),
+        (FAIR, ZERO, "abc", {}, "3 names"),
+        (FAIR, ZERO, "aa", {}, "1 different"),
+        (FAIR, ZERO, "ab", {"items": np.zeros((3, 8, 8), np.uint8)}, "3 entries for 4"),
+        (FAIR, ZERO, "ab", {"items": np.zeros((4, 8, 8))}, "float64"),
+        (FAIR, ZERO, "ab", {"items": np.zeros((4, 3, 8, 8), np.uint8)}, "4, 3, 8, 8"),
+        (FAIR, ZERO, "ab", {"looks": 0}, "looks=0"),
+        (FAIR, ZERO, "ab", {"looks": 1.5}, "looks=1.5"),
+        (FAIR, ZERO, "ab", {"n_boot": True}, "n_boot=True"),
+    ],
+)
+def test_bad_input_is_refused_in_four_parts(
+    probs: Any, targets: Any, vocab: Any, more: dict[str, Any], what: str
+) -> None:
+    with pytest.raises((InputError, InputTypeError)) as caught:
+        report(probs, targets, vocab, **more)
+    assert what in four_parts(caught.value)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.0])
+def test_worst_refuses_a_bad_count(n: Any) -> None:
+    with pytest.raises(NbtuneError) as caught:
+        certain([0, 1], [1, 1], 2).worst(n)
+    four_parts(caught.value)
