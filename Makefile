@@ -1,0 +1,68 @@
+# What a person or a CI run does here, a target each. Every target works alone on a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help run lab test lint test-unit test-notebooks test-browser notebooks bench faults clean distclean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python of 3.11 or later; looked for only when the environment is made.
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo $$p && break; done)
+# Who has the test environment needs no other one.
+READY := $(firstword $(wildcard $(VENV)/installed-test) $(VENV)/installed-notebook)
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+run: $(READY)  ## install, run the quickstart, print its result and where to read it
+	@$(BIN)/python scripts/notebooks.py run notebooks/00_quickstart.ipynb
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+test: lint test-unit test-notebooks test-browser  ## everything that must hold, fastest first
+
+lint: $(VENV)/installed-test  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy scripts
+
+test-unit: $(VENV)/installed-test  ## unit tests and the examples in docstrings
+	$(BIN)/python -m pytest --doctest-modules tests nbtune
+
+test-notebooks: $(VENV)/installed-test  ## run every notebook; compare the outputs that must be stable
+	$(BIN)/python scripts/notebooks.py check
+	$(BIN)/python scripts/notebooks.py test
+
+test-browser: $(VENV)/installed-test  ## drive a real JupyterLab in Chromium
+	$(BIN)/python -m pytest -m browser tests/browser
+
+faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, full disks
+	$(BIN)/python -m pytest -m faults tests
+
+notebooks: $(READY)  ## execute all notebooks and store their outputs in a normal form
+	$(BIN)/python scripts/notebooks.py store
+
+bench: $(READY)  ## each benchmark prints its ratio against a named peer
+	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+clean:  ## remove what runs and tests left behind
+	rm -rf runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## the same, and the environment
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(or $(PYTHON),$(error nbtune needs Python 3.11 or later; name yours with: make PYTHON=/path/to/python3))\
+	 -m venv $(VENV)
+
+# One rule for the extras `notebook` and `test`; pip runs again only when one of the two files changed.
+$(VENV)/installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing nbtune[$*] into $(VENV): the first time about 6 GB, a few minutes."
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	touch $@

@@ -1,0 +1,222 @@
+"""scripts/notebooks.py and its normal form: what is stored can be compared, and the comparison can fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import notebooks
+import small_notebook
+from normal_form import denoise, dumps, keep_stable, normalise, problems
+
+Notebook = dict[str, object]
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small notebook, executed and stored once."""
+    path = small_notebook.write(tmp_path_factory.mktemp("stored") / "01_small.ipynb")
+    assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
+    return path
+
+
+@pytest.fixture
+def altered(stored: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the stored notebook in which one code cell was changed by a function."""
+
+    def alter(cell: str, change: Callable[[dict], object]) -> Path:
+        notebook = json.loads(stored.read_text())
+        change(next(c for c in notebook["cells"] if c["id"] == cell))
+        path = tmp_path / stored.name
+        path.write_text(dumps(notebook))
+        return path
+
+    return alter
+
+
+def under_nbval(path: Path, *options: str) -> int:
+    return notebooks.main(["test", str(path), "--runs", str(path.parent / "runs"), *options])
+
+
+# Storing
+
+
+def test_what_is_stored_is_fit_to_store(stored: Path) -> None:
+    assert problems(stored.read_text()) == []
+    assert notebooks.main(["check", str(stored)]) == 0
+
+
+def test_a_second_run_changes_nothing(stored: Path) -> None:
+    before = stored.read_text()
+    assert " s\\n" in before  # a duration that will not come again
+    assert "0x" in before  # and an address
+    assert notebooks.main(["store", str(stored), "--runs", str(stored.parent / "runs")]) == 0
+    assert stored.read_text() == before
+
+
+def test_a_changed_result_is_stored(altered: Callable[..., Path]) -> None:
+    path = altered("cell-2", lambda cell: cell["outputs"][0]["data"].update({"text/plain": "46"}))
+    assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
+    assert '"46"' not in path.read_text()
+    assert '"45"' in path.read_text()
+
+
+def test_a_run_that_fails_stores_nothing(
+    altered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = altered("cell-3", lambda cell: cell.update(source="1 / 0"))
+    before = path.read_text()
+    assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 1
+    assert path.read_text() == before
+    assert "stopped in cell 4 of 6" in capsys.readouterr().err
+
+
+# Running
+
+
+def test_run_shows_progress_the_result_and_where_to_read(
+    stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert notebooks.main(["run", str(stored), "--runs", str(stored.parent / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert "cell 6 of 6" in said
+    assert "scratch      0.50\ntuned        0.75" in said
+    page = stored.parent / "runs" / "small" / "small.html"
+    assert f"Read it: {page}" in said
+    assert "data:image/png;base64," in page.read_text()
+
+
+def test_a_notebook_that_is_absent_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert notebooks.main(["run", "notebooks/99_absent.ipynb"]) == 2
+    assert "99_absent" in capsys.readouterr().err
+
+
+# Comparing under nbval
+
+
+def test_a_stored_notebook_passes(stored: Path) -> None:
+    assert under_nbval(stored) == 0
+
+
+def test_a_changed_stored_result_is_caught(
+    altered: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = altered("cell-2", lambda cell: cell["outputs"][0]["data"].update({"text/plain": "46"}))
+    assert under_nbval(path) == 1
+    assert "mismatch 'text/plain'" in capfd.readouterr().out
+
+
+def test_pictures_html_and_unmarked_cells_are_not_compared(altered: Callable[..., Path]) -> None:
+    path = altered("cell-1", lambda cell: cell["outputs"][0]["data"].update({"image/png": "iVBORw0KGgo="}))
+    notebook = json.loads(path.read_text())
+    notebook["cells"][4]["outputs"][0]["text"] = "another text in a cell without the tag"
+    notebook["cells"][6]["outputs"][0]["data"]["text/html"] = "<b>another page</b>"
+    path.write_text(dumps(notebook))
+    assert under_nbval(path) == 0
+
+
+def test_a_cell_that_raises_or_takes_too_long_fails(
+    altered: Callable[..., Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert under_nbval(altered("cell-3", lambda cell: cell.update(source="1 / 0"))) == 1
+    assert "ZeroDivisionError" in capfd.readouterr().out
+    assert (
+        under_nbval(altered("cell-3", lambda cell: cell.update(source="time.sleep(60)")), "--timeout", "1")
+        == 1
+    )
+    assert "Timeout of 1 seconds" in capfd.readouterr().out
+
+
+# The normal form
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda cell: cell.update(execution_count=None), "was not executed"),
+        (lambda cell: cell["metadata"].update(execution={"iopub.execute_input": "2026"}), "normal form"),
+        (lambda cell: cell.update(outputs=[]), "has no output"),
+        (lambda cell: cell["outputs"][0]["data"].update({"text/plain": "/home/ada/x"}), "/home/ada"),
+        (
+            lambda cell: cell["outputs"].append(
+                {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
+            ),
+            "holds an error",
+        ),
+    ],
+)
+def test_what_is_not_fit_to_store_is_named(
+    altered: Callable[..., Path], change: Callable[[dict], object], word: str
+) -> None:
+    assert word in " ".join(problems(altered("cell-2", change).read_text()))
+
+
+def messy(stored: Path) -> Notebook:
+    """The stored notebook as an editor and another machine might leave it."""
+    notebook = json.loads(stored.read_text())
+    notebook["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    notebook["metadata"]["kernelspec"]["display_name"] = "mine"
+    notebook["metadata"]["language_info"]["version"] = "3.14.1"
+    cell = notebook["cells"][4]
+    cell["metadata"] = {"collapsed": True, "execution": {"iopub.status.idle": "2026-01-01T00:00:00Z"}}
+    text = "".join(cell["outputs"][0]["text"])
+    cell["outputs"] = [
+        {"name": "stdout", "output_type": "stream", "text": piece}
+        for piece in ("10%\r50%\r" + text[:3], text[3:])
+    ]
+    cell["execution_count"] = 40
+    return notebook
+
+
+def test_noise_of_editors_and_machines_is_dropped(stored: Path) -> None:
+    assert dumps(normalise(messy(stored))) == stored.read_text()
+
+
+def test_the_normal_form_of_the_normal_form_is_itself(stored: Path) -> None:
+    once = normalise(messy(stored))
+    assert normalise(once) == once
+
+
+def test_missing_and_double_ids_become_distinct_and_stable() -> None:
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": "the same"} for _ in range(3)]
+    first, second = (normalise({"cells": cells, "metadata": {}}) for _ in range(2))
+    names = [cell["id"] for cell in first["cells"]]
+    assert len(set(names)) == 3
+    assert names == [cell["id"] for cell in second["cells"]]
+
+
+def test_widget_views_go_and_their_static_text_stays() -> None:
+    view = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "a1"},
+        "text/plain": "FreezePanel: head trains",
+    }
+    out = {"output_type": "display_data", "data": view, "metadata": {}}
+    cell = {"cell_type": "code", "source": "panel", "execution_count": 3, "outputs": [out], "id": "a"}
+    (kept,) = normalise({"cells": [cell], "metadata": {}})["cells"][0]["outputs"]
+    assert kept["data"] == {"text/plain": "FreezePanel: head trains"}
+
+
+@given(st.floats(1e-3, 9e4), st.sampled_from(["ms", "s", "min", "h"]), st.integers(0, 5))
+def test_durations_are_noise_and_other_numbers_are_not(value: float, unit: str, blanks: int) -> None:
+    said = f"layer4 trains;{' ' * blanks} {value:.3g} {unit} an epoch, 0.97 right"
+    assert denoise(said) == "layer4 trains; <time> an epoch, 0.97 right"
+
+
+def test_words_that_only_look_like_durations_stay() -> None:
+    for text in ("10 shots a class", "34 samples", "12 months", "0.97 [0.95, 0.98]", "20 heads"):
+        assert denoise(text) == text
+
+
+def test_an_output_is_kept_when_only_its_noise_changed() -> None:
+    def notebook(text: str) -> Notebook:
+        out = {"output_type": "stream", "name": "stdout", "text": text}
+        return {"cells": [{"id": "a", "cell_type": "code", "outputs": [out]}]}
+
+    old = notebook("fit   3.1 s  accuracy 0.97")
+    assert keep_stable(notebook("fit  12.4 s  accuracy 0.97"), old) == old
+    assert keep_stable(notebook("fit  12.4 s  accuracy 0.98"), old) != old
