@@ -1,0 +1,184 @@
+"""Where a model is cut into a still part and a training part, and which tensors that means."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from nbtune.errors import FreezeError, InputError
+from nbtune.groups import Group, is_norm, split
+
+__all__ = ["NORMS", "Cut", "digests", "from_lists", "grouping"]
+
+NORMS = ("still", "stats", "train")
+
+Grouping = str | Sequence[Group] | Callable[[nn.Module], Any]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Groups before `first` are still, the others train; `norms` says what norm layers do in the still part.
+
+    `"still"`: statistics and affine parameters fixed; `"stats"`: running statistics follow the data;
+    `"train"`: both follow (fastai's default). A tensor that a still and a training group share is still.
+    """
+
+    groups: tuple[Group, ...]
+    first: int
+    norms: str = "still"
+
+    def __post_init__(self) -> None:
+        if self.norms not in NORMS:
+            raise InputError(
+                f"norms={self.norms!r}.",
+                rule=f"norms is one of {', '.join(map(repr, NORMS))}.",
+                likely='"still" fixes norm layers, "train" is what fastai does.',
+                next='norms="still" unless the data are far from those of the pretraining.',
+            )
+
+    @property
+    def still(self) -> tuple[Group, ...]:
+        return self.groups[: self.first]
+
+    @property
+    def training(self) -> tuple[Group, ...]:
+        return self.groups[self.first :]
+
+    def modules(self, model: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The modules of the still part to hold in eval mode, and its norm layers that follow the data.
+
+        A container is still if it holds nothing but still modules.
+        """
+        still = {root for group in self.still for root in group.modules}
+        above_live = {up for group in self.training for root in group.modules for up in _upwards(root)}
+        above_still = {up for root in still for up in _upwards(root)} - above_live
+        held: list[nn.Module] = []
+        following: list[nn.Module] = []
+        for path, module in model.named_modules():
+            if path in above_still or any(up in still for up in _upwards(path)):
+                follows = self.norms != "still" and is_norm(module)
+                (following if follows else held).append(module)
+        return held, following
+
+    def frozen(self, model: nn.Module) -> dict[str, torch.Tensor]:
+        """Every tensor and buffer that must not change, by name."""
+        return {name: tensor for name, (tensor, fixed) in self._all(model).items() if fixed}
+
+    def live(self, model: nn.Module) -> list[tuple[Group, list[tuple[str, nn.Parameter]]]]:
+        """The parameters to train, by group in forward order, each once.
+
+        Norm layers of still groups that train (`norms="train"`) go with the first group that trains.
+        """
+        every = self._all(model)
+        seen: set[int] = set()
+        lists: dict[str, list[tuple[str, nn.Parameter]]] = {group.name: [] for group in self.training}
+        for group in self.groups:
+            home = group.name if group.name in lists else self.training[0].name if self.training else ""
+            for name in group.tensors:
+                tensor, fixed = every[name]
+                if isinstance(tensor, nn.Parameter) and not fixed and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    lists[home].append((name, tensor))
+        return [(group, lists[group.name]) for group in self.training]
+
+    def tied(self, model: nn.Module) -> tuple[str, ...]:
+        """Names in training groups that are still because a still group shares their tensor."""
+        names = {name for group in self.training for name in group.tensors}
+        return tuple(name for name, (_, fixed) in self._all(model).items() if fixed and name in names)
+
+    def _all(self, model: nn.Module) -> dict[str, tuple[torch.Tensor, bool]]:
+        """Every parameter and buffer by name, and whether it must not change."""
+        tensors: dict[str, torch.Tensor] = dict(model.named_parameters(remove_duplicate=False))
+        tensors.update(model.named_buffers(remove_duplicate=False))
+        _, following = self.modules(model)
+        free = {
+            id(tensor)
+            for module in following
+            for tensor in [*module.buffers(False), *(module.parameters(False) if self.norms == "train" else [])]
+        }
+        fixed = {
+            id(tensors[name])
+            for group in self.still
+            for name in group.tensors
+            if name in tensors and id(tensors[name]) not in free
+        }
+        return {name: (tensor, id(tensor) in fixed) for name, tensor in tensors.items()}
+
+
+def _upwards(path: str) -> list[str]:
+    """The path itself and every container above it, the model ("") included."""
+    parts = path.split(".") if path else []
+    return [".".join(parts[:size]) for size in range(len(parts), -1, -1)]
+
+
+def digests(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """A BLAKE2 digest of each tensor's bytes, type and shape: equal if and only if equal to the bit."""
+    result = {}
+    for name, tensor in tensors.items():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest = hashlib.blake2b(f"{tensor.dtype}{tuple(tensor.shape)}".encode(), digest_size=16)
+        digest.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
+        result[name] = digest.hexdigest()
+    return result
+
+
+def grouping(model: nn.Module, groups: Grouping, splitter: Callable[[nn.Module], Any] | None) -> tuple[Group, ...]:
+    """The groups of `model`: a grain of ours, the Learner's splitter, a callable, or groups as they are.
+
+    Raises FreezeError if `groups` is none of these.
+    """
+    if isinstance(groups, str):
+        if groups in ("stage", "block"):
+            return split(model, "stage" if groups == "stage" else "block")
+        if groups == "learner" and splitter is not None:
+            return from_lists(model, splitter(model))
+    elif callable(groups):
+        return from_lists(model, groups(model))
+    elif isinstance(groups, Sequence) and groups and all(isinstance(group, Group) for group in groups):
+        return tuple(groups)
+    raise FreezeError(
+        f"groups={groups!r}.",
+        rule='groups is "stage", "block", "learner" (the Learner\'s splitter) or a callable that splits a model.',
+        likely="a misspelt grain, or \"learner\" for a bare module.",
+        next='groups="stage"',
+    )
+
+
+def from_lists(model: nn.Module, lists: Iterable[Any]) -> tuple[Group, ...]:
+    """Groups from parameter lists as a fastai splitter gives them; Groups pass through.
+
+    What no list holds (fixed tensors, buffers) goes with its module, or else with the first group.
+    """
+    found = list(lists)
+    if found and all(isinstance(group, Group) for group in found):
+        return tuple(found)
+    place = {id(p): number for number, group in enumerate(found) for p in _flat(group)}
+    modules: list[list[str]] = [[] for _ in found]
+    tensors: list[list[str]] = [[] for _ in found]
+    current = 0
+    for path, module in model.named_modules(remove_duplicate=False):
+        own = [*module.named_parameters(recurse=False, remove_duplicate=False)]
+        homes = [place[id(p)] for _, p in own if id(p) in place]
+        leaf = next(module.children(), None) is None
+        if homes and leaf:
+            current = homes[0]
+        if leaf and path:
+            modules[current].append(path)
+        prefix = f"{path}." if path else ""
+        for name, tensor in [*own, *module.named_buffers(recurse=False, remove_duplicate=False)]:
+            tensors[place.get(id(tensor), current)].append(prefix + name)
+    return tuple(
+        Group(f"group{number}", tuple(paths), tuple(names))
+        for number, (paths, names) in enumerate(zip(modules, tensors, strict=True))
+    )
+
+
+def _flat(group: Any) -> Iterable[Any]:
+    if isinstance(group, (torch.Tensor, Mapping)):
+        return [group] if isinstance(group, torch.Tensor) else group["params"]
+    return [parameter for item in group for parameter in _flat(item)]
