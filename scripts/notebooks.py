@@ -186,7 +186,7 @@ class Progress:
 
 
 def as_html(notebook: Node, title: str) -> str:
-    """A page that stands alone: pictures inside, widgets in their static form, no library but for formulas."""
+    """A page that stands alone: pictures inside, widgets in their static form."""
     exporter = HTMLExporter(template_name="lab", embed_images=True, require_js_url="", jquery_url="")
     if not any("$" in cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"):
         exporter.mathjax_url = ""
