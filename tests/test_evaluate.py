@@ -207,6 +207,26 @@ def test_sentence_reads_macro_recall_above_precision() -> None:
     assert "invents more than it misses" in from_confusion(matrix, ["large", "a", "b"]).sentence
 
 
+def test_many_classes_are_many_chances() -> None:
+    """6 misses to 0 false alarms (p = 0.031) are enough for one class that could differ, not for ten."""
+    alone = np.diag([50] * 20)
+    alone[0, 1:7] = 1
+    assert "'0' is often missed" in from_confusion(alone.tolist(), [str(c) for c in range(20)]).sentence
+    many = np.diag([50] * 20)
+    many[0, 10:16] = 1
+    for c in range(1, 10):  # symmetric pairs of errors, 6 a class
+        many[c, 10 + c] = many[10 + c, c] = 3
+    assert "often" not in from_confusion(many.tolist(), [str(c) for c in range(20)]).sentence
+
+
+def test_unused_classes_change_nothing(digits: SimpleNamespace) -> None:
+    wide = np.hstack([digits.poor, np.zeros((600, 3))])
+    few, many = report(digits.poor, digits.y, TEN), report(wide, digits.y, (*TEN, "x", "y", "z"))
+    for name, estimate in many.metrics.items():
+        expected = few.metrics[name]
+        assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high)), name
+
+
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_sentence_calls_noise_noise(share: float) -> None:
     """Symmetric errors: in 40 samples at most 5 may be read as a pattern (5 % expected)."""
