@@ -34,5 +34,7 @@ def write(path: Path, cells: tuple[tuple[str, tuple[str, ...]], ...] = CELLS) ->
     ]
     title = new_markdown_cell("# What does a small notebook show?", id="question")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(writes(new_notebook(cells=[title, *code])) + "\n", encoding="utf-8")
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = new_notebook(cells=[title, *code], metadata={"kernelspec": kernel})
+    path.write_text(writes(notebook) + "\n", encoding="utf-8")
     return path

@@ -1,0 +1,56 @@
+"""The driver itself, on a notebook of few cells: it sees a run, its pictures, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+import small_notebook
+from browser.lab import OpenNotebook
+
+pytestmark = pytest.mark.browser
+Open = Callable[[Path], OpenNotebook]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_notebook.write(tmp_path_factory.mktemp("small") / "small.ipynb")
+
+
+def test_all_cells_run_and_the_picture_is_drawn_in_light_and_dark(
+    open_notebook: Open, small: Path, tmp_path: Path
+) -> None:
+    notebook = open_notebook(small)
+    assert notebook.errors()[0] == "cell 1: did not run"
+    notebook.run_all(seconds=60)
+    assert notebook.errors() == []
+    assert notebook.pictures() == (1, 1)
+    made = notebook.screenshots(tmp_path, "small")
+    light, dark = (next(path for path in made if theme in path.name) for theme in ("light", "dark"))
+    assert light.read_bytes() != dark.read_bytes()
+
+
+def test_a_restart_runs_all_cells_in_a_new_kernel(open_notebook: Open, small: Path) -> None:
+    notebook = open_notebook(small)
+    notebook.run_all(seconds=60)
+    notebook.restart_and_run_all(seconds=60)
+    counts = [cell["execution_count"] for cell in notebook.cells() if cell["cell_type"] == "code"]
+    assert counts == [1, 2, 3, 4, 5, 6]
+    assert notebook.errors() == []
+
+
+def test_an_error_and_what_did_not_run_after_it_are_seen(open_notebook: Open, tmp_path: Path) -> None:
+    path = small_notebook.write(tmp_path / "fails.ipynb", (("1 / 0", ()), ("2", ())))
+    notebook = open_notebook(path)
+    notebook.run_all(seconds=30)
+    assert notebook.errors() == ["cell 1: ZeroDivisionError: division by zero", "cell 2: did not run"]
+
+
+def test_a_run_that_does_not_end_is_given_up(open_notebook: Open, tmp_path: Path) -> None:
+    path = small_notebook.write(tmp_path / "endless.ipynb", (("import time; time.sleep(30)", ()),))
+    notebook = open_notebook(path)
+    with pytest.raises(PlaywrightTimeout):
+        notebook.run_all(seconds=1)
