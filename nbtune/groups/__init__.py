@@ -19,12 +19,12 @@ __all__ = ["Group", "LayerGroup", "LayerGroups", "index_of", "is_norm", "read", 
 def split(model: nn.Module, grain: Literal["stage", "block"] = "stage") -> tuple[Group, ...]:
     """The model as named groups in forward order, from input to head.
 
-    `grain="stage"` cuts where the resolution falls (layer1, layer2, ...; transformers: a group a block), "block" cuts
-    every stage into its blocks (layer1.0, layer1.1, ...). Every parameter and buffer, and every leaf module, is in
-    exactly one group. Tensors that belong to the model itself (class token, position embedding) go with the first
-    group below their owner. Tied tensors appear under each of their names.
+    `grain="stage"` cuts where the resolution falls (layer1, layer2, ...; transformers: a group a block),
+    "block" cuts every stage into its blocks (layer1.0, layer1.1, ...). Every parameter, buffer and leaf module
+    is in exactly one group. Tensors that belong to the model itself (class token, position embedding) go with
+    the first group below their owner. Tied tensors appear under each of their names.
 
-    Raises InputTypeError if `model` is no `nn.Module`, InputError if it has no parameters or `grain` is unknown.
+    Raises InputTypeError if `model` is no `nn.Module`, InputError without parameters or for another `grain`.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -64,8 +64,6 @@ def _check(model: object, grain: object) -> None:
             likely="the layers are kept in a plain list, which torch does not register.",
             next="keep them in nn.ModuleList or nn.Sequential, then look at list(model.parameters()).",
         )
-
-
 
 
 def index_of(groups: tuple[Group, ...] | tuple[LayerGroup, ...], first: int | str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nbtune.groups._stages import Cut, flatten
+from nbtune.groups._stages import Cut
 from nbtune.groups._tree import children, has_parameters, is_leaf, join, leaves
 
 _LATE = re.compile(r"(logit|temperature|final|head|out(put)?)(_|$)", re.IGNORECASE)
@@ -137,6 +137,3 @@ def _unique(names: list[str]) -> list[str]:
             number, new = number + 1, f"{name}_{number}"
         out.append(new)
     return out
-
-
-__all__ = ["Cut", "Group", "assemble", "flatten"]

@@ -1,4 +1,4 @@
-"""Models whose own library says how they divide: timm's matcher, and fastai's text, tabular, collab and U-Net."""
+"""Models whose own library says how they divide: timm's matcher; fastai's text, tabular, collab, U-Net."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 from torch import nn
 
 from nbtune.groups._stages import Cut, by_structure, flatten
-from nbtune.groups._tree import HEAD_NAME, children, has_tensors, join, leaves
+from nbtune.groups._tree import HEAD_NAME, children, join, leaves
+
+_BODY = re.compile(r"(blocks?|stages?|layers?|features)\W?\d|\d+$")
 
 
 def find(model: nn.Module, grain: str) -> tuple[str, Cut] | None:
@@ -22,18 +24,19 @@ def find(model: nn.Module, grain: str) -> tuple[str, Cut] | None:
                 return path, how(path, module, grain)
         if type(module).__module__.startswith("timm.") and hasattr(module, "group_matcher"):
             cut = timm(path, module, grain)
-            return (path, cut) if len(cut) > 1 else None
+            # Numbers say nothing to a person (timm's VGG has a group a convolution): then by structure.
+            return None if len(cut) < 2 or any(name.isdigit() for name, _ in cut) else (path, cut)
     return None
 
 
 def around(model: nn.Module, path: str, cut: Cut) -> Cut:
-    """Groups of the whole model: what stands before the known part goes first, what stands after it is the head."""
+    """The whole model: what stands before the known part goes first, what stands after it is the head."""
     before: list[str] = []
     after: list[str] = []
     at, module = "", model
     for step in path.split(".") if path else []:
         seen = False
-        for name, child in children(module):
+        for name, _ in children(module):
             seen = seen or name == step
             if name != step:
                 (after if seen else before).append(join(at, name))
@@ -83,7 +86,7 @@ def tabular(path: str, module: nn.Module, grain: str) -> Cut:
 
 
 def unet(path: str, module: nn.Module, grain: str) -> Cut:
-    """The encoder's stages; the decoder, which is never pretrained, is the head (as fastai's own splitter)."""
+    """The encoder's stages; the decoder, never pretrained, is the head (as fastai's own splitter)."""
     encoder = join(path, "layers.0")
     cut = by_structure(flatten(module.get_submodule("layers.0"), encoder), grain)
     rest = [join(path, f"layers.{name}") for name, _ in children(module.get_submodule("layers"))[1:]]
@@ -116,26 +119,31 @@ def timm(path: str, module: nn.Module, grain: str) -> Cut:
 
 
 def _leaf_groups(module: nn.Module, owner: dict[str, int], last: int) -> dict[str, int]:
-    every = [(name, leaf) for name, leaf in leaves("", module)]
-    known = [owner.get(name) if has_tensors(leaf) else _above(name, owner) for name, leaf in every]
-    body = max((i for i, group in enumerate(known) if group is not None and group < last), default=-1)
-    out, now = {}, 0
-    for i, (name, _) in enumerate(every):
-        group = known[i]
-        if group is None:
-            inside = i > 0 and name.partition(".")[0] == every[body][0].partition(".")[0]
-            group = now if i < body or inside else last
-        out[name] = now = group
+    """Group of every leaf: its tensors' own, else that of the nearest module above, if that is one, else the
+    group before; after the body, the last."""
+    below: dict[str, set[int]] = {}
+    for name, group in owner.items():
+        for above in _ancestors(name):
+            below.setdefault(above, set()).add(group)
+    every = [name for name, _ in leaves("", module)]
+    sure = {name: group for name in every if (group := _only(name, below)) is not None}
+    body = max((i for i, name in enumerate(every) if sure.get(name, last) < last), default=-1)
+    out: dict[str, int] = {}
+    now = 0
+    for i, name in enumerate(every):
+        now = sure.get(name, now if i < body else last)
+        out[name] = now
     return out
 
 
-def _above(name: str, owner: dict[str, int]) -> int | None:
-    """The group of the nearest module above that owns tensors (an activation inside a norm, say)."""
-    while name:
-        name = name.rpartition(".")[0]
-        if name in owner and name:
-            return owner[name]
-    return None
+def _ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
+
+
+def _only(name: str, below: dict[str, set[int]]) -> int | None:
+    groups = next((below[above] for above in _ancestors(name) if above in below), set())
+    return next(iter(groups)) if len(groups) == 1 else None
 
 
 def _timm_names(groups: dict[int, list[str]], matcher: Any) -> dict[int, str]:
@@ -144,10 +152,10 @@ def _timm_names(groups: dict[int, list[str]], matcher: Any) -> dict[int, str]:
     for group in sorted(groups):
         hits = Counter(_hit(tensor, specs) for tensor in groups[group])
         word = hits.most_common(1)[0][0].rpartition("features.")[2].strip("._")
-        first, last = group == min(groups), group == max(groups)
-        if first and not re.search(r"\d$", word):
+        matched = any(spec.match(groups[group][-1]) for spec in specs)
+        if group == min(groups) and not _BODY.match(word):
             word = "stem"
-        elif last and (not _any_hit(groups[group][-1], specs) or HEAD_NAME.search(word)):
+        elif group == max(groups) and (not matched or HEAD_NAME.search(word)):
             word = "head"
         names[group] = word
     return names
@@ -162,14 +170,11 @@ def _patterns(matcher: dict[str, Any]) -> list[re.Pattern[str]]:
     return out
 
 
-def _any_hit(tensor: str, specs: list[re.Pattern[str]]) -> bool:
-    return any(spec.match(tensor) for spec in specs)
-
-
 def _hit(tensor: str, specs: list[re.Pattern[str]]) -> str:
     """The part of a tensor's name that put it into its group: "stages.0" of "stages.0.blocks.1.gamma"."""
     found = next((m for spec in specs if (m := spec.match(tensor))), None)
     if found:
         return found.group(0)
-    numbered = re.match(r"^(.*?\d+)(\.|$)", tensor)
-    return numbered.group(1) if numbered else tensor.partition(".")[0]
+    head, _, rest = tensor.partition(".")
+    number = re.match(r"\d+(?=\.)", rest)
+    return f"{head}.{number.group(0)}" if number else head

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class LayerGroup:
     """A group of layers as the model has it now.
 
-    `params`: scalars, a tied tensor counted once, in the first group that holds it. `trainable`: whether any
-    parameter requires a gradient. `norms`: "still" (statistics and affine parameters fixed), "stats" (running
-    statistics follow the data), "train" (affine parameters learn), None without norm layers. `lr`: the learning
-    rate, 0.0 when still, None when none was set.
+    `params`: scalars; a tied tensor is counted once, in the first group that holds it. `trainable`: whether any
+    parameter requires a gradient (so a group that shares a tied tensor with a training one trains too).
+    `norms`: "still" (statistics and affine parameters fixed), "stats" (running statistics follow the data),
+    "train" (affine parameters learn), None without norm layers. `lr`: the learning rate, None when unknown.
     """
 
     name: str
@@ -53,13 +53,18 @@ class LayerGroups(tuple[LayerGroup, ...]):
     def __repr__(self) -> str:
         live = [group for group in self if group.trainable]
         count = sum(group.params for group in live)
-        return f"{len(live)} of {len(self)} groups train ({count:,} parameters): {_short([g.name for g in self])}."
+        names = _short([group.name for group in self])
+        return f"{len(live)} of {len(self)} groups train ({count:,} parameters): {names}."
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th scope='col'>{word}</th>" for word in ("group", "parameters", "state", "norms", "rate"))
+        head = "".join(
+            f"<th scope='col'>{word}</th>" for word in ("group", "parameters", "state", "norms", "rate")
+        )
         rows = "".join(_row(group) for group in self)
         caption = html.escape(repr(self))
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return (
+            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
 
 
 def _row(group: LayerGroup) -> str:

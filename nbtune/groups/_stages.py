@@ -1,7 +1,7 @@
-"""Cutting a model by its structure: the trunk is flattened, then divided where the resolution falls or blocks end.
+"""Cutting a model by its structure: the trunk is flattened, then divided where the resolution falls.
 
-A stage is what works at one resolution, the usual meaning since VGG (Simonyan and Zisserman 2015); blocks that keep
-the resolution (transformers) are each a group, as layer-wise learning rates treat them (Howard and Ruder 2018).
+A stage is what works at one resolution, the usual meaning since VGG (Simonyan and Zisserman 2015). Blocks that
+keep the resolution (transformers) are each a group, as discriminative rates want them (Howard and Ruder 2018).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from nbtune.groups._names import Draft, block_name, last_name, leaf_name, name_stages, stem_name
 from nbtune.groups._tree import (
     CONTAINERS,
+    EARLY_NAME,
     Item,
     alike,
     blocks,
@@ -21,37 +23,24 @@ from nbtune.groups._tree import (
     has_parameters,
     is_convolution,
     is_leaf,
-    is_norm,
     is_pool,
     is_strided,
     join,
     leaves,
+    starts_with_pooling,
     weight,
 )
 
 Cut = list[tuple[str, list[str]]]  # group name, paths of the subtrees that it holds
 
-_EARLY = re.compile(r"(^|_)(embed|embeddings?|rotary|rope|rel|pos|position)(_|$)", re.IGNORECASE)
-_RESIDUAL = {"BasicBlock", "Bottleneck", "ResBlock"}
-
-
-@dataclass
-class _Draft:
-    """A group in the making."""
-
-    items: list[Item] = field(default_factory=list)
-    kind: str = "stem"  # stem, down (waits for its stage), stage, block, leaf, head
-    closed: bool = False
-    name: str = ""
+_STACKS = {"encoder", "decoder"}
 
 
 def flatten(model: nn.Module, path: str = "") -> list[Item]:
-    """The model's children, its trunk (the child that holds most of the weights) replaced by its own, and so on."""
+    """The model's children; its trunk, the child that holds most of the weights, replaced by its own."""
     items = [Item(path, model)]
     while (at := _trunk(items)) is not None:
         inner = [Item(join(items[at].path, name), child) for name, child in children(items[at].module)]
-        if isinstance(items[at].module, nn.ModuleList):
-            inner = [Item(part.path, part.module) for part in inner]
         items[at : at + 1] = inner
     return items
 
@@ -61,10 +50,12 @@ def _trunk(items: list[Item]) -> int | None:
         return None if is_leaf(items[0].module) else 0
     sizes = [_size(item.module) for item in items]
     at = max(range(len(items)), key=sizes.__getitem__)
-    if 2 * sizes[at] <= sum(sizes) or is_leaf(items[at].module):
+    if 2 * sizes[at] <= sum(sizes) or is_leaf(items[at].module) or starts_with_pooling(items[at].module):
         return None
     rest = [item.module for i, item in enumerate(items) if i != at]
     alone = not any(alike(items[at].module, other) for other in rest)
+    if items[at].name in _STACKS and any(item.name in _STACKS - {items[at].name} for item in items):
+        return None
     return at if alone and not _is_block(items, at) else None
 
 
@@ -82,59 +73,100 @@ def _is_block(items: list[Item], at: int) -> bool:
 
 def by_structure(items: list[Item], grain: str) -> Cut:
     """Groups of flattened items, in order: stem or embeddings, stages or blocks, head."""
-    items = _early_first(items)
+    items = [i for i in items if not i.is_auxiliary] + [i for i in items if i.is_auxiliary]
     body = _body(items)
     if not body:
-        return _by_leaf(items)
+        return _by_leaf(items, grain)
     first, last = body[0], body[-1] + 1
-    core = _core(items[first:last], grain)
-    tail = _tail(items[last:], core[-1])
-    stem = _Draft(items[:first])
-    drafts = _named(core)
-    stem.name = _stem_name(stem.items, drafts)
-    return _cut([stem, *drafts, *tail])
+    early = _early(items[first:])
+    drafts = _core([item for item in items[first:last] if item not in early])
+    taken = early + _late(items[last:])
+    tail = _tail([item for item in items[last:] if item not in taken], drafts[-1])
+    name_stages(drafts, _is_staged(items[first:last]))
+    drafts[0].items += _late(items[last:])
+    stem = Draft(items[:first] + early)
+    stem.name = stem_name(stem.items, drafts)
+    fine = [part for draft in drafts for part in (_finer(draft) if _divides(draft, grain) else [draft])]
+    return _cut([stem, *fine, *tail])
 
 
-def _early_first(items: list[Item]) -> list[Item]:
+def _divides(draft: Draft, grain: str) -> bool:
+    """Stacks of an encoder-decoder model are divided at both grains: their blocks keep the resolution."""
+    return grain == "block" or draft.name in _STACKS
+
+
+def _early(items: list[Item]) -> list[Item]:
     """Position embeddings are often registered after the blocks that use them."""
-    heavy = [i for i, item in enumerate(items) if weight(item.module) > 1]
-    start = heavy[0] if heavy else len(items)
-    early = [item for item in items[start:] if weight(item.module) < 2 and _EARLY.search(item.name)]
-    homes = {item.path.rpartition(".")[0] for item in early if item.name == "rel_embeddings"}
-    early += [i for i in items[start:] if i.name == "LayerNorm" and i.path.rpartition(".")[0] in homes]
-    return items[:start] + early + [item for item in items[start:] if item not in early]
+    early = [item for item in items if weight(item.module) < 2 and EARLY_NAME.search(item.name)]
+    return early + [item for item in items if item.name == "LayerNorm" and item.home in _relative(items)]
+
+
+def _late(items: list[Item]) -> list[Item]:
+    """DeBERTa-v2's convolution works after the first block and is registered after the last."""
+    return [item for item in items if item.name == "conv" and item.home in _relative(items)]
+
+
+def _relative(items: list[Item]) -> set[str]:
+    return {item.home for item in items if item.name == "rel_embeddings"}
 
 
 def _body(items: list[Item]) -> list[int]:
-    """Indices of the stages and blocks: heavy items that are no head."""
+    """Indices of the stages and blocks: heavy items that are neither embeddings nor head."""
     heavy = [i for i, item in enumerate(items) if weight(item.module) > 1 and not item.is_head]
     with_weights = [i for i, item in enumerate(items) if weight(item.module)]
-    if heavy and heavy[-1] == with_weights[-1]:
-        others = [items[i].module for i in heavy[:-1]]
-        if not any(alike(items[heavy[-1]].module, other) for other in others):
-            heavy.pop()
+    stack = bool(heavy) and items[heavy[-1]].name in _STACKS and bool(blocks(items[heavy[-1]]))
+    if heavy and heavy[-1] == with_weights[-1] and not stack and not _has_kin(items, heavy[-1], heavy):
+        heavy.pop()
+    while len(heavy) > 1 and _is_first(items, heavy):
+        heavy.pop(0)
     return heavy
 
 
-def _core(items: list[Item], grain: str) -> list[_Draft]:
-    single = [item for item in items if weight(item.module) > 1 and not blocks(item)]
-    staged = any(is_strided(item.module) for item in single) or any(is_pool(item.module) for item in items)
-    drafts: list[_Draft] = []
+def _has_kin(items: list[Item], at: int, among: list[int]) -> bool:
+    return any(alike(items[at].module, items[i].module) for i in among if i != at)
+
+
+def _is_first(items: list[Item], heavy: list[int]) -> bool:
+    """Whether the first heavy item is a stem or embeddings: unlike all that follow, and named so."""
+    name = items[heavy[0]].name
+    return bool(EARLY_NAME.search(name)) and not _has_kin(items, heavy[0], heavy)
+
+
+def _core(items: list[Item]) -> list[Draft]:
+    staged = _is_staged(items)
+    drafts: list[Draft] = []
     for item in items:
-        _place(item, drafts, staged and grain == "stage")
-    if grain == "stage":
-        return drafts
-    named = _named(drafts)
-    return [fine for draft in named for fine in _finer(draft)]
+        _place(item, drafts, staged)
+    return _without_loose_end(drafts)
 
 
-def _place(item: Item, drafts: list[_Draft], staged: bool) -> None:
+def _is_staged(items: list[Item]) -> bool:
+    """Whether single blocks are to be joined to stages: the resolution falls between them."""
+    single = [item for item in items if weight(item.module) > 1 and not blocks(item)]
+    falls = [
+        item for i, item in enumerate(single) if is_strided(item.module) and _has_kin(single, i, _all(single))
+    ]
+    return bool(falls) or any(is_pool(item.module) for item in items)
+
+
+def _all(items: list[Item]) -> list[int]:
+    return list(range(len(items)))
+
+
+def _without_loose_end(drafts: list[Draft]) -> list[Draft]:
+    """A layer that lowers the resolution after the last block belongs to that block's group."""
+    if len(drafts) > 1 and drafts[-1].kind == "down":
+        drafts[-2].items += drafts.pop().items
+    return drafts
+
+
+def _place(item: Item, drafts: list[Draft], staged: bool) -> None:
     """Put `item` into the last group, or open one."""
     now = drafts[-1] if drafts else None
     size = weight(item.module)
     if now is None or _opens(item, size, now, staged):
-        kind = "down" if size == 1 else "stage" if blocks(item) else "block"
-        drafts.append(_Draft([item], kind))
+        kind = "down" if size < 2 else "stage" if blocks(item) else "block"
+        drafts.append(Draft([item], kind))
         return
     now.items.append(item)
     if size > 1:
@@ -142,7 +174,7 @@ def _place(item: Item, drafts: list[_Draft], staged: bool) -> None:
     now.closed = now.closed or is_pool(item.module) or _ends_in_pool(item.module)
 
 
-def _opens(item: Item, size: int, now: _Draft, staged: bool) -> bool:
+def _opens(item: Item, size: int, now: Draft, staged: bool) -> bool:
     if size == 0 or (item.is_head and size < 2):
         return False
     if size == 1:
@@ -157,25 +189,22 @@ def _ends_in_pool(module: nn.Module) -> bool:
     return last is not module and is_pool(last)
 
 
-def _finer(draft: _Draft) -> list[_Draft]:
+def _finer(draft: Draft) -> list[Draft]:
     """The blocks of a stage as groups; what stands before its list goes with the first block."""
-    at = next((i for i, item in enumerate(draft.items) if blocks(item)), None)
-    if at is None:
-        return [draft]
-    inner: list[_Draft] = []
-    for item in blocks(draft.items[at]):
+    flat = [part for item in draft.items for part in (blocks(item) or [item])]
+    inner: list[Draft] = []
+    for item in flat:
         _place(item, inner, False)
-    inner[0].items[:0] = draft.items[:at]
-    inner[-1].items += draft.items[at + 1 :]
+    inner = _without_loose_end(inner)
+    if len(inner) == 1:
+        if not any(blocks(item) for item in draft.items):
+            return [draft]
     for number, part in enumerate(inner):
-        heavy = next(item for item in part.items if weight(item.module)) if number else part.items[0]
-        own = [item.name for item in part.items if weight(item.module) > 1]
-        word = own[-1] if own and not own[-1].isdigit() else str(number)
-        part.name = f"{draft.name}.{word if heavy else number}"
+        part.name = block_name(draft.name, part, number)
     return inner
 
 
-def _tail(items: list[Item], last: _Draft) -> list[_Draft]:
+def _tail(items: list[Item], last: Draft) -> list[Draft]:
     """The head; convolutions and batch norms that still belong to the features go to the last stage."""
     weighted = [i for i, item in enumerate(items) if weight(item.module)]
     stop = weighted[-1] if weighted else 0
@@ -188,8 +217,9 @@ def _tail(items: list[Item], last: _Draft) -> list[_Draft]:
     if not any(has_parameters(item.module) for item in rest):
         last.items += rest
         return []
-    only_norm = [item.name for item in rest if has_parameters(item.module)] if not weighted else []
-    return [_Draft(rest, "head", name=only_norm[0] if only_norm and not only_norm[0].isdigit() else "head")]
+    draft = Draft(rest, "head")
+    draft.name = last_name(draft)
+    return [draft]
 
 
 def _is_feature(item: Item) -> bool:
@@ -202,28 +232,43 @@ def _is_activation(module: nn.Module) -> bool:
     return type(module).__module__ == "torch.nn.modules.activation"
 
 
-def _by_leaf(items: list[Item]) -> Cut:
-    """Groups of a model without blocks: a layer each, or what stands between two poolings."""
+def _by_leaf(items: list[Item], grain: str) -> Cut:
+    """Groups of a model without blocks: a layer each, or (for stages) what stands between two poolings."""
     pooled = sum(is_pool(item.module) for item in items) > 1
-    drafts: list[_Draft] = [_Draft(kind="leaf")]
+    drafts = _one_head(_runs(items, pooled))
+    if len(drafts) > 1:
+        _move_glue(drafts)
+    for number, draft in enumerate(drafts, 1):
+        draft.name = leaf_name(draft, number, pooled)
+    drafts[-1].name = last_name(drafts[-1])
+    if pooled and grain == "block":
+        drafts = [fine for draft in drafts for fine in _convolutions(draft)]
+    return _cut(drafts)
+
+
+def _runs(items: list[Item], pooled: bool) -> list[Draft]:
+    drafts = [Draft(kind="leaf")]
     begun = False
     for item in items:
         joins = pooled and is_convolution(item.module) and not drafts[-1].closed
         if weight(item.module) and begun and not joins:
-            drafts.append(_Draft(kind="leaf"))
+            drafts.append(Draft(kind="leaf"))
         begun = begun or weight(item.module) > 0
         drafts[-1].items.append(item)
         drafts[-1].closed = drafts[-1].closed or is_pool(item.module)
-    drafts = _one_head(drafts)
-    for number, draft in enumerate(drafts, 1):
-        draft.name = _leaf_name(draft, number, pooled)
-    if len(drafts) > 1:
-        _move_glue(drafts)
-        drafts[-1].name = _last_name(drafts[-1])
-    return _cut(drafts)
+    return drafts
 
 
-def _one_head(drafts: list[_Draft]) -> list[_Draft]:
+def _convolutions(draft: Draft) -> list[Draft]:
+    if not draft.name.startswith("stage"):
+        return [draft]
+    parts = _runs(draft.items, False)
+    for number, part in enumerate(parts):
+        part.name = f"{draft.name}.{number}"
+    return parts
+
+
+def _one_head(drafts: list[Draft]) -> list[Draft]:
     """An auxiliary or second head joins the last one."""
     keep = len(drafts)
     while keep > 1 and any(item.is_head and weight(item.module) for item in drafts[keep - 1].items):
@@ -231,11 +276,11 @@ def _one_head(drafts: list[_Draft]) -> list[_Draft]:
     keep = min(max(keep, 1), len(drafts) - 1)
     if keep < 1:
         return drafts
-    head = _Draft([item for draft in drafts[keep:] for item in draft.items], "head")
+    head = Draft([item for draft in drafts[keep:] for item in draft.items], "head")
     return [*drafts[:keep], head]
 
 
-def _move_glue(drafts: list[_Draft]) -> None:
+def _move_glue(drafts: list[Draft]) -> None:
     """Pooling to one number, flattening and dropout before the head belong to it."""
     before, head = drafts[-2].items, drafts[-1].items
     while before and not _stays(before[-1].module):
@@ -246,65 +291,5 @@ def _stays(module: nn.Module) -> bool:
     return has_parameters(module) or is_pool(module) or _is_activation(module)
 
 
-def _leaf_name(draft: _Draft, number: int, pooled: bool) -> str:
-    heads = [item for item in draft.items if has_parameters(item.module)]
-    if pooled and any(is_convolution(item.module) for item in heads):
-        return f"stage{number}"
-    return _word(heads[0]) if heads else f"part{number}"
-
-
-def _word(item: Item) -> str:
-    return f"{type(item.module).__name__.lower()}{item.name}" if item.name.isdigit() else item.name
-
-
-def _last_name(draft: _Draft) -> str:
-    heavy = [item for item in draft.items if weight(item.module)]
-    own = [item for item in heavy if weight(item.module) > 1 and not item.name.isdigit() and not item.is_head]
-    return own[0].name if len(heavy) == 1 and own else "head"
-
-
-def _named(drafts: list[_Draft]) -> list[_Draft]:
-    """Give every stage or block its name: the child's own where it is a word, otherwise a number."""
-    numbers = {"stage": 0, "block": -1}
-    for draft in drafts:
-        if draft.name:
-            continue
-        heavy = [item for item in draft.items if weight(item.module) > 1] or draft.items[:1]
-        shared = any(weight(item.module) > 1 and blocks(item) for item in heavy) or _is_staged(drafts)
-        kind = "stage" if shared else "block"
-        numbers[kind] += 1
-        draft.name = _common(heavy) or f"{_stage_word(heavy[0], kind)}{numbers[kind]}"
-    return drafts
-
-
-def _is_staged(drafts: list[_Draft]) -> bool:
-    return any(sum(weight(item.module) > 1 for item in draft.items) > 1 for draft in drafts)
-
-
-def _stage_word(item: Item, kind: str) -> str:
-    inner = blocks(item)
-    residual = bool(inner) and type(inner[0].module).__name__ in _RESIDUAL
-    return "layer" if residual else kind
-
-
-def _common(items: list[Item]) -> str:
-    """A name of words that the items share (inception4a, inception4b: inception4), or nothing."""
-    shared = os.path.commonprefix([item.name for item in items]).rstrip("_.-")
-    return "" if not shared or shared.isdigit() else shared
-
-
-def _stem_name(items: list[Item], drafts: list[_Draft]) -> str:
-    parts = [part for item in items for part in item.module.modules()]
-    if any(isinstance(part, nn.Embedding) for part in parts) or drafts[0].name.startswith("block0"):
-        return "embeddings"
-    owners = [item for item in items if has_parameters(item.module)]
-    lone = len(owners) == 1 and not owners[0].name.isdigit() and not is_convolution(owners[0].module)
-    return owners[0].name if lone else "stem"
-
-
-def _cut(drafts: list[_Draft]) -> Cut:
+def _cut(drafts: list[Draft]) -> Cut:
     return [(draft.name, [item.path for item in draft.items]) for draft in drafts if draft.items]
-
-
-def is_plain_norm(item: Item) -> bool:
-    return is_norm(item.module)

@@ -17,6 +17,7 @@ HEAD_NAME = re.compile(
     r"(^|_)(head|heads|classifier|classification|fc|pooler|score|cls|lm_head|logits|aux\w*|auxlogits|qa_outputs)\d*$",
     re.IGNORECASE,
 )
+EARLY_NAME = re.compile(r"(^|_)(stem|embed\w*|patch_embed|rotary|rope|rel|pos|position)(_|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,17 @@ class Item:
         return self.path.rpartition(".")[2]
 
     @property
+    def home(self) -> str:
+        return self.path.rpartition(".")[0]
+
+    @property
     def is_head(self) -> bool:
-        return HEAD_NAME.search(self.name) is not None
+        return HEAD_NAME.search(self.name) is not None or starts_with_pooling(self.module)
+
+    @property
+    def is_auxiliary(self) -> bool:
+        """A second head that looks at an earlier stage (GoogLeNet): trained with the head."""
+        return self.name.lower().startswith("aux") and has_parameters(self.module)
 
 
 def is_norm(module: nn.Module) -> bool:
@@ -88,6 +98,13 @@ def is_pool(module: nn.Module) -> bool:
     """Pooling that lowers the resolution by a factor, not to one number."""
     name = type(module).__name__
     return "Pool" in name and "Adaptive" not in name and not has_parameters(module)
+
+
+def starts_with_pooling(module: nn.Module) -> bool:
+    """Whether the first thing below is flattening or pooling to one number, as in a head."""
+    first = next(leaf for _, leaf in leaves("", module))
+    name = type(first).__name__
+    return first is not module and (name == "Flatten" or ("Adaptive" in name and "Pool" in name))
 
 
 def is_strided(module: nn.Module) -> bool:
