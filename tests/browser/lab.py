@@ -209,9 +209,13 @@ class OpenNotebook:
     def _pages(self, folder: Path, name: str) -> list[Path]:
         self._scroll_through()
         scroller = self.page.locator(".jp-WindowedPanel-outer").first
-        screen, whole = scroller.evaluate("e => [e.clientHeight, e.scrollHeight]")
+        # JupyterLab lets a reader scroll past the end, so the last cell says where that is.
+        screen, whole = scroller.evaluate(
+            "e => [e.clientHeight, e.scrollTop - e.getBoundingClientRect().top"
+            " + [...e.querySelectorAll('.jp-Cell')].at(-1).getBoundingClientRect().bottom]"
+        )
         made = []
-        for number, top in enumerate(range(0, whole, screen), start=1):
+        for number, top in enumerate(range(0, int(whole), screen), start=1):
             scroller.evaluate("(e, top) => { e.scrollTop = top; }", top)
             self.page.wait_for_timeout(300)
             made.append(folder / f"{name}-{number}.png")
