@@ -20,9 +20,9 @@ def split(model: nn.Module, grain: Literal["stage", "block"] = "stage") -> tuple
     """The model as named groups in forward order, from input to head.
 
     `grain="stage"` cuts where the resolution falls (layer1, layer2, ...; transformers: a group a block),
-    "block" cuts every stage into its blocks (layer1.0, layer1.1, ...). Every parameter, buffer and leaf module
-    is in exactly one group. Tensors that belong to the model itself (class token, position embedding) go with
-    the first group below their owner. Tied tensors appear under each of their names.
+    "block" cuts every stage into its blocks (layer1.0, layer1.1, ...). Every parameter, buffer and leaf
+    module is in exactly one group. Tensors that belong to the model itself (class token, position embedding)
+    go with the first group below their owner. Tied tensors appear under each of their names.
 
     Raises InputTypeError if `model` is no `nn.Module`, InputError without parameters or for another `grain`.
 
@@ -84,14 +84,14 @@ def index_of(groups: tuple[Group, ...] | tuple[LayerGroup, ...], first: int | st
             f"freeze_to({first!r}) is a {type(first).__name__}.",
             rule="the first group that trains is an index or a name.",
             likely="freeze() and unfreeze() take no such argument; a slice or a float is for rates.",
-            next=f"tuner.freeze_to({names[-1]!r}), or tuner.freeze_to(-1).",
+            next=f'tuner.freeze_to("{names[-1]}"), or tuner.freeze_to(-1).',
         )
     if not -len(names) <= first < len(names):
         raise FreezeError(
             f"freeze_to({first}) is outside this model's {len(names)} groups.",
             rule=f"an index lies in -{len(names)} .. {len(names) - 1}; at least one group trains.",
             likely=f"the index is meant for another model; these are {_listed(names)}.",
-            next=f"tuner.freeze_to({names[-1]!r}), or look at tuner.groups.",
+            next=f'tuner.freeze_to("{names[-1]}"), or look at tuner.groups.',
         )
     return first % len(names)
 
@@ -102,7 +102,7 @@ def _by_name(names: list[str], first: str) -> int:
     if first == "head":
         return len(names) - 1
     raise FreezeError(
-        f"freeze_to({first!r}) names no group of this model.",
+        f'freeze_to("{first}") names no group of this model.',
         rule=f"a group is one of {_listed(names)}.",
         likely=f"the model has {len(names)} groups, and none of this name.",
         next=f"{nearest(first, names)} Or look at tuner.groups.",

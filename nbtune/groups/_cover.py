@@ -51,6 +51,9 @@ def _owners(model: nn.Module, cut: Cut) -> dict[str, int]:
         for path in paths:
             for leaf, _ in leaves(path, model.get_submodule(path)):
                 owner.setdefault(leaf, index)
+    now = 0
+    for leaf, _ in leaves("", model):  # what no rule named goes with what stands before it
+        now = owner.setdefault(leaf, now)
     return owner
 
 

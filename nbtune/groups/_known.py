@@ -19,8 +19,9 @@ _BODY = re.compile(r"(blocks?|stages?|layers?|features)\W?\d|\d+$")
 def find(model: nn.Module, grain: str) -> tuple[str, Cut] | None:
     """Path and groups of the outermost part that is known, or None."""
     for path, module in model.named_modules():
-        for known, how in _KNOWN.items():
-            if known in {kind.__name__ for kind in type(module).__mro__}:
+        kinds = {kind.__name__ for kind in type(module).__mro__}
+        for known, (needs, how) in _KNOWN.items():
+            if known in kinds and all(_has(module, name) for name in needs):
                 return path, how(path, module, grain)
         if type(module).__module__.startswith("timm.") and hasattr(module, "group_matcher"):
             cut = timm(path, module, grain)
@@ -57,7 +58,7 @@ def _with_head(cut: Cut, paths: list[str]) -> Cut:
 def awd_lstm(path: str, module: nn.Module, grain: str) -> Cut:
     """Embeddings, each recurrent layer with its dropout (as fastai's own splitter)."""
     rnns = [name for name, _ in children(module.get_submodule("rnns"))]
-    drops = [name for name, _ in children(module.get_submodule("hidden_dps"))]
+    drops = [name for name, _ in children(dict(children(module)).get("hidden_dps", nn.Identity()))]
     taken = {"rnns", "hidden_dps"}
     cut = [("embeddings", [join(path, name) for name, _ in children(module) if name not in taken])]
     for name in rnns:
@@ -97,11 +98,17 @@ def _sub(module: nn.Module, path: str, full: str) -> nn.Module:
     return module.get_submodule(full[len(path) + 1 :] if path else full)
 
 
-_KNOWN: dict[str, Callable[[str, nn.Module, str], Cut]] = {
-    "AWD_LSTM": awd_lstm,
-    "EmbeddingDotBias": dot_bias,
-    "TabularModel": tabular,
-    "DynamicUnet": unet,
+def _has(module: nn.Module, name: str) -> bool:
+    """Whether the child is there and has parameters: another library may use the same class name."""
+    child = dict(children(module)).get(name)
+    return child is not None and any(True for _ in child.parameters())
+
+
+_KNOWN: dict[str, tuple[tuple[str, ...], Callable[[str, nn.Module, str], Cut]]] = {
+    "AWD_LSTM": (("encoder", "rnns"), awd_lstm),
+    "EmbeddingDotBias": (("u_weight", "i_weight"), dot_bias),
+    "TabularModel": (("layers",), tabular),
+    "DynamicUnet": (("layers",), unet),
 }
 
 
@@ -131,8 +138,7 @@ def _leaf_groups(module: nn.Module, owner: dict[str, int], last: int) -> dict[st
     out: dict[str, int] = {}
     now = 0
     for i, name in enumerate(every):
-        now = sure.get(name, now if i < body else last)
-        out[name] = now
+        out[name] = now = sure[name] if name in sure else now if i < body else last
     return out
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class LayerGroup:
     """A group of layers as the model has it now.
 
-    `params`: scalars; a tied tensor is counted once, in the first group that holds it. `trainable`: whether any
-    parameter requires a gradient (so a group that shares a tied tensor with a training one trains too).
+    `params`: scalars; a tied tensor is counted once, in the first group that holds it. `trainable`: whether
+    any parameter requires a gradient (so a group that shares a tied tensor with a training one trains too).
     `norms`: "still" (statistics and affine parameters fixed), "stats" (running statistics follow the data),
     "train" (affine parameters learn), None without norm layers. `lr`: the learning rate, None when unknown.
     """

@@ -1,14 +1,10 @@
 """Cutting a model by its structure: the trunk is flattened, then divided where the resolution falls.
 
-A stage is what works at one resolution, the usual meaning since VGG (Simonyan and Zisserman 2015). Blocks that
-keep the resolution (transformers) are each a group, as discriminative rates want them (Howard and Ruder 2018).
+A stage is what works at one resolution, the usual meaning since VGG (Simonyan and Zisserman 2015). Blocks
+that keep the resolution (transformers) are each a group, for discriminative rates (Howard and Ruder 2018).
 """
 
 from __future__ import annotations
-
-import os
-import re
-from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -142,15 +138,9 @@ def _core(items: list[Item]) -> list[Draft]:
 
 def _is_staged(items: list[Item]) -> bool:
     """Whether single blocks are to be joined to stages: the resolution falls between them."""
-    single = [item for item in items if weight(item.module) > 1 and not blocks(item)]
-    falls = [
-        item for i, item in enumerate(single) if is_strided(item.module) and _has_kin(single, i, _all(single))
-    ]
-    return bool(falls) or any(is_pool(item.module) for item in items)
-
-
-def _all(items: list[Item]) -> list[int]:
-    return list(range(len(items)))
+    heavy = [item for item in items if weight(item.module) > 1]
+    falls = any(is_strided(item.module) and not blocks(item) for item in heavy[1:])
+    return falls or any(is_pool(item.module) for item in items)
 
 
 def _without_loose_end(drafts: list[Draft]) -> list[Draft]:
@@ -196,9 +186,8 @@ def _finer(draft: Draft) -> list[Draft]:
     for item in flat:
         _place(item, inner, False)
     inner = _without_loose_end(inner)
-    if len(inner) == 1:
-        if not any(blocks(item) for item in draft.items):
-            return [draft]
+    if len(inner) == 1 and not any(blocks(item) for item in draft.items):
+        return [draft]
     for number, part in enumerate(inner):
         part.name = block_name(draft.name, part, number)
     return inner
