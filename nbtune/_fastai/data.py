@@ -1,0 +1,168 @@
+"""Arrays as fastai DataLoaders: a batch is one indexing, augmentation runs on the batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nbtune._fastai._quiet import (
+    CrossEntropyLossFlat,
+    DataLoaders,
+    IntToFloatTensor,
+    Learner,
+    Normalize,
+    RandTransform,
+    TensorCategory,
+    TensorImage,
+    TensorImageBW,
+    TfmdDL,
+    accuracy,
+)
+from nbtune._fastai.optimizer import layered_adamw, stages
+
+__all__ = ["ArrayItems", "ArrayLoader", "Deform", "build_loaders", "learner", "seeded"]
+
+
+class ArrayItems:
+    """Images [n, c, h, w] uint8 and targets [n] as a fastai dataset; an item's id does not change with the order.
+
+    `split_idx` 0 marks the training items, to which alone fastai applies augmentation.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, ids: Sequence[str], split_idx: int) -> None:
+        self.x, self.y, self.ids, self.split_idx = x, y, tuple(ids), split_idx
+        self.kind = TensorImageBW if x.shape[1] == 1 else TensorImage
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.kind(self.x[index]), TensorCategory(self.y[index])
+
+    def batch(self, index: Sequence[int]) -> tuple[Any, Any]:
+        """The items of `index`, stacked."""
+        where = torch.as_tensor(index)
+        return self.kind(self.x[where]), TensorCategory(self.y[where])
+
+
+class ArrayLoader(TfmdDL):  # type: ignore[misc]
+    """A fastai loader that takes a whole batch by one indexing where nothing is done item by item."""
+
+    def create_batches(self, samps: Iterable[int]) -> Iterator[Any]:
+        """Batches in the order of `samps`."""
+        itemwise = self.after_item.fs or self.before_batch.fs or self.bs is None
+        if itemwise or not isinstance(self.dataset, ArrayItems):
+            yield from super().create_batches(samps)
+            return
+        order = list(samps)
+        stop = len(order) - len(order) % self.bs if self.drop_last else len(order)
+        for start in range(0, stop, self.bs):
+            yield self.dataset.batch(order[start : start + self.bs])
+
+
+class Deform(RandTransform):  # type: ignore[misc]
+    """Random affine and elastic deformation of a training batch (Simard, Steinkraus and Platt 2003).
+
+    Limits are drawn evenly from both sides: `turn` in degrees, `shear` and `scale` as shares, `shift` as a share of
+    the side; `bend` is the standard deviation of a coarse displacement field in shares of the side. The border
+    repeats. Random numbers come from torch's global generator only.
+    """
+
+    split_idx, order = 0, 30
+
+    def __init__(
+        self, turn: float = 8.0, shear: float = 0.1, scale: float = 0.1, shift: float = 0.05, bend: float = 0.0,
+        knots: int = 4, p: float = 1.0,
+    ) -> None:  # fmt: skip
+        super().__init__(p=p)
+        self.turn, self.shear, self.scale, self.shift, self.bend, self.knots = (
+            turn,
+            shear,
+            scale,
+            shift,
+            bend,
+            knots,
+        )
+
+    def encodes(self, x: TensorImage) -> Any:
+        """The deformed batch, of the same type and shape."""
+        plain = x.as_subclass(Tensor)
+        grid = F.affine_grid(self._affine(len(plain)).to(plain), list(plain.shape), align_corners=False)
+        if self.bend:
+            grid = grid + self._field(plain.shape).to(plain)
+        bent = F.grid_sample(plain, grid, padding_mode="border", align_corners=False)
+        return bent.as_subclass(type(x))
+
+    def _affine(self, n: int) -> Tensor:
+        draw = torch.rand(7, n) * 2 - 1
+        angle = draw[0] * float(np.deg2rad(self.turn))
+        slant, wide, high = (
+            draw[1] * self.shear,
+            torch.exp(draw[2] * self.scale),
+            torch.exp(draw[3] * self.scale),
+        )
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        top = torch.stack([cos * wide, (slant - sin) * wide, draw[4] * 2 * self.shift], 1)
+        low = torch.stack([sin * high, cos * high, draw[5] * 2 * self.shift], 1)
+        return torch.stack([top, low], 1)
+
+    def _field(self, shape: Sequence[int]) -> Tensor:
+        knots = torch.randn(shape[0], 2, self.knots, self.knots) * (2 * self.bend)
+        field = F.interpolate(knots, size=tuple(shape[-2:]), mode="bicubic", align_corners=True)
+        return field.permute(0, 2, 3, 1)
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Python's, numpy's and torch's streams at `seed` inside, as they were outside; None leaves them alone."""
+    if seed is None:
+        yield
+        return
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])
+
+
+def build_loaders(
+    train: ArrayItems, valid: ArrayItems, *, bs: int, drop_last: bool, mean: Sequence[float], std: Sequence[float],
+    augment: Sequence[Any], vocab: Sequence[str],
+) -> Any:  # fmt: skip
+    """fastai DataLoaders: shuffled training batches, valid in order, normalised by `mean` and `std`."""
+
+    def tfms() -> list[Any]:
+        return [IntToFloatTensor(), Normalize.from_stats(list(mean), list(std), cuda=False)]
+
+    first = ArrayLoader(
+        train, bs=bs, shuffle=True, drop_last=drop_last, num_workers=0, after_batch=[*tfms(), *augment]
+    )
+    second = ArrayLoader(valid, bs=max(bs, 128), num_workers=0, after_batch=tfms())
+    dls = DataLoaders(first, second, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    for loader in dls.loaders:
+        loader.vocab, loader._n_inp = list(vocab), 1
+    dls.vocab, dls.c = list(vocab), len(vocab)
+    return dls
+
+
+def learner(dls: Any, model: nn.Module, **options: Any) -> Any:
+    """A fastai Learner with cross-entropy, accuracy, fused AdamW and nbtune's groups, where `options` do not differ."""
+    defaults = {
+        "loss_func": CrossEntropyLossFlat(),
+        "metrics": [accuracy],
+        "opt_func": layered_adamw,
+        "splitter": stages,
+    }
+    return Learner(dls, model, **{**defaults, **options})

@@ -1,0 +1,55 @@
+"""The architecture of the body "letters": a small residual network for 32×32 grey images."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["WIDTHS", "LetterNet", "Residual"]
+
+WIDTHS = (32, 32, 64, 96, 160)
+
+
+def _conv(into: int, out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(into, out, size, stride=stride, padding=size // 2, bias=False)
+
+
+class Residual(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al. 2015)."""
+
+    def __init__(self, into: int, out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _conv(into, out, 3, stride), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = _conv(out, out, 3), nn.BatchNorm2d(out)
+        plain = stride == 1 and into == out
+        self.shortcut = (
+            nn.Identity() if plain else nn.Sequential(_conv(into, out, 1, stride), nn.BatchNorm2d(out))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(y + self.shortcut(x))
+
+
+class LetterNet(nn.Sequential):
+    """Stem, four stages and a head: images [n, 1, 32, 32] to scores [n, n_out].
+
+    The head is average pooling and one linear layer with PyTorch's default init, so it depends on torch's seed.
+    """
+
+    def __init__(self, n_out: int) -> None:
+        a, b, c, d, e = WIDTHS
+        stem = nn.Sequential(_conv(1, a, 5, stride=2), nn.BatchNorm2d(a), nn.ReLU(inplace=True))
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(e, n_out))
+        super().__init__(
+            OrderedDict(
+                stem=stem,
+                layer1=Residual(a, b),
+                layer2=Residual(b, c, stride=2),
+                layer3=Residual(c, d),
+                layer4=Residual(d, e, stride=2),
+                head=head,
+            )
+        )

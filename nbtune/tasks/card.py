@@ -1,0 +1,56 @@
+"""Where a task's data come from, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nbtune._display import html_table, html_value
+
+__all__ = ["Card"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Source, licence, sizes and class counts of a task; `nature` is "real" or "synthetic".
+
+    `split_digest` is a sha256 over the three splits, ids, classes and pixels.
+    """
+
+    name: str
+    source: str
+    licence: str
+    nature: str
+    sizes: dict[str, int]
+    class_counts: dict[str, int]
+    split_digest: str
+    note: str = ""
+
+    @property
+    def labelled(self) -> str:
+        """How many labelled items are used, in a sentence: validation uses labels too."""
+        train, valid = self.sizes["train"], self.sizes["valid"]
+        return f"Training uses {train:,} labelled items, validation {valid:,} more; the test set has {self.sizes['test']:,}."
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.nature} data, {self.source} ({self.licence}). {self.labelled}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("source", self.source),
+            ("licence", self.licence),
+            ("nature", self.nature),
+            ("items", ", ".join(f"{name} {n:,}" for name, n in self.sizes.items())),
+            ("training items a class", _spread(self.class_counts)),
+            ("split digest", self.split_digest[:16] + "…"),
+        ]
+        return html_value(self.name, f"{self.labelled} {self.note}".strip(), html_table(["", ""], rows))
+
+
+def _spread(counts: dict[str, int]) -> str:
+    low, high = min(counts.values()), max(counts.values())
+    return f"{low}" if low == high else f"{low} to {high}"

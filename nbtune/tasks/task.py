@@ -1,0 +1,172 @@
+"""A task: three splits of labelled images, what is asked of them, and a Learner for them."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbtune._display import Chart, chart, html_table, html_value
+from nbtune.errors import InputError, InputTypeError
+from nbtune.tasks.card import Card
+from nbtune.tasks.items import Items
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nbtune.bodies import Body
+
+__all__ = ["Origin", "Task", "batch_size", "make_task"]
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What a Learner was made from, so that saving knows architecture, classes and preprocessing."""
+
+    task: Task
+    body: Body
+    n_out: int
+    bs: int = 0
+    bs_asked: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Training, validation and test items with their classes.
+
+    Raises:
+        InputError: an empty split, a training split of one item, a class outside the vocab, sizes that differ, or
+            an item that stands in two splits.
+    """
+
+    name: str
+    objective: str
+    metrics: tuple[str, ...]
+    vocab: tuple[str, ...]
+    card: Card = field(repr=False)
+    train: Items
+    valid: Items
+    test: Items
+
+    def __post_init__(self) -> None:
+        for split in ("train", "valid", "test"):
+            _check_split(split, getattr(self, split), self)
+        _check_disjoint(self)
+
+    def learner(
+        self, body: str | Body | nn.Module | Callable[[int], nn.Module], *, bs: int | None = None,
+        augment: Sequence[Any] | str | bool | None = None, seed: int | None = None, pretrained: bool = True,
+        **kw: Any,
+    ) -> Any:  # fmt: skip
+        """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
+
+        `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
+        "none" for none, or fastai batch transforms. `seed` fixes the head's init and the order of batches, and
+        leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
+        network with fresh weights. `kw` goes to fastai's Learner.
+
+        Raises:
+            InputTypeError, InputError: bad `bs`, `augment`, `seed` or body; nothing was made then.
+        """
+        from nbtune.tasks._learner import make_learner
+
+        return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
+
+    def plot(self, each: int = 4) -> Chart:
+        """The first `each` training items of at most 20 classes, a column a class."""
+        classes = list(range(len(self.vocab)))[:20]
+        sentence = f"{self.name}: {each} training images of {len(classes)} classes, a column each."
+        figure, axes = chart(
+            sentence, 0.55 * len(classes), 0.6 * each, nrows=each, ncols=len(classes), squeeze=False
+        )
+        for column, c in enumerate(classes):
+            places = np.flatnonzero(self.train.y == c)[:each]
+            axes[0, column].set_title(self.vocab[c], fontsize=9)
+            for row in range(each):
+                axes[row, column].set_axis_off()
+                if row < len(places):
+                    axes[row, column].imshow(self.train.x[places[row]], cmap="gray", vmin=0, vmax=255)
+        return figure
+
+    def __repr__(self) -> str:
+        sizes = (
+            f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
+        )
+        return f"Task {self.name}: {self.objective}. {sizes}, {len(self.vocab)} classes."
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{len(getattr(self, name)):,}") for name in ("train", "valid", "test")]
+        about = f"{self.objective.capitalize()}. {self.card.labelled} {self.card.nature.capitalize()} data."
+        return html_value(f"Task {self.name}", about, html_table(["split", "images"], rows))
+
+
+def make_task(
+    name: str, objective: str, vocab: tuple[str, ...], train: Items, valid: Items, test: Items, *, source: str,
+    licence: str, nature: str, note: str = "",
+) -> Task:  # fmt: skip
+    """A classification task with its card filled in from the splits."""
+    splits = {"train": train, "valid": valid, "test": test}
+    digest = hashlib.sha256("".join(items.digest for items in splits.values()).encode()).hexdigest()
+    counts = dict(zip(vocab, train.counts(len(vocab)), strict=False))
+    sizes = {split: len(items) for split, items in splits.items()}
+    card = Card(name, source, licence, nature, sizes, counts, digest, note)
+    return Task(name, objective, ("accuracy",), vocab, card, train, valid, test)
+
+
+def _check_split(split: str, items: Items, task: Task) -> None:
+    least = 2 if split == "train" else 1
+    if len(items) < least:
+        raise InputError(
+            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {least} items or more.",
+            likely="Everything was given to another split.", next="split again with a smaller share for the others.",
+        )  # fmt: skip
+    if items.y.max() >= len(task.vocab):
+        raise InputError(
+            f"class {items.y.max()} in the {split} split.", rule=f"classes are 0 to {len(task.vocab) - 1}.",
+            likely="A label is missing in the vocab.", next="make the vocab from all splits.",
+        )  # fmt: skip
+    if items.x.shape[1:] != task.train.x.shape[1:]:
+        raise InputError(
+            f"{split} images of {list(items.x.shape[1:])}.", rule=f"all have {list(task.train.x.shape[1:])}.",
+            likely="One split was not resized.", next="prepare all splits in the same way.",
+        )  # fmt: skip
+
+
+def _check_disjoint(task: Task) -> None:
+    seen: dict[str, str] = {}
+    for split in ("train", "valid", "test"):
+        for name in getattr(task, split).ids:
+            if seen.setdefault(name, split) != split:
+                raise InputError(
+                    f"item {name!r} in {seen[name]} and {split}.", rule="an item stands in one split.",
+                    likely="The splits were drawn independently.", next="draw them from one permutation.",
+                )  # fmt: skip
+
+
+def batch_size(n: int, bs: int | None = None) -> tuple[int, bool]:
+    """Batch size and `drop_last` for `n` training items: `bs`, lowered to `n` with a warning where it is above.
+
+    By default 32, evened out so that no batch is short by much. A last batch under half of the size is left out of
+    its epoch (another shuffle brings its items back), so none has one item and none is empty.
+    """
+    if bs is None:
+        bs = -(-n // max(1, round(n / 32)))
+    elif isinstance(bs, bool) or not isinstance(bs, (int, np.integer)):
+        raise InputTypeError(
+            f"bs={bs!r}.", rule="bs is a whole number of items.", likely="A fraction or text.", next="bs=32, or None.",
+        )  # fmt: skip
+    elif bs < 2:
+        raise InputError(
+            f"bs={bs}.",
+            rule="bs is 2 or more.",
+            likely="Batch norm cannot train on one item.",
+            next="bs=2, or None.",
+        )
+    if bs > n:
+        warnings.warn(f"Batch size {bs} is above the {n} training items: lowered to {n}.", stacklevel=4)
+        bs = n
+    return int(bs), 0 < n % bs < max(2, bs / 2)
