@@ -99,7 +99,10 @@ class Cut:
         free = {
             id(tensor)
             for module in following
-            for tensor in [*module.buffers(False), *(module.parameters(False) if self.norms == "train" else [])]
+            for tensor in [
+                *module.buffers(False),
+                *(module.parameters(False) if self.norms == "train" else []),
+            ]
         }
         fixed = {
             id(tensors[name])
@@ -140,11 +143,11 @@ def grouping(model: nn.Module, groups: Grouping, splitter: Callable[[nn.Module],
     elif callable(groups):
         return from_lists(model, groups(model))
     elif isinstance(groups, Sequence) and groups and all(isinstance(group, Group) for group in groups):
-        return tuple(groups)
+        return tuple(group for group in groups if isinstance(group, Group))
     raise FreezeError(
         f"groups={groups!r}.",
         rule='groups is "stage", "block", "learner" (the Learner\'s splitter) or a callable that splits a model.',
-        likely="a misspelt grain, or \"learner\" for a bare module.",
+        likely='a misspelt grain, or "learner" for a bare module.',
         next='groups="stage"',
     )
 

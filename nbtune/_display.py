@@ -32,6 +32,8 @@ class Chart(Figure):
     def __repr__(self) -> str:
         return self.sentence
 
+    __str__ = __repr__
+
 
 def chart(sentence: str, width: float = 7.0, height: float = 3.2, **grid: Any) -> tuple[Chart, Any]:
     """A chart of `width` × `height` inches and its axes; `grid` goes to `Figure.subplots`.
@@ -64,8 +66,7 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """An HTML table with every cell escaped."""
     head = "".join(f"<th scope='col' style='text-align:left'>{escape(str(h))}</th>" for h in header)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape(str(c))}</td>" for c in row) + "</tr>"
-        for row in rows
+        "<tr>" + "".join(f"<td style='text-align:left'>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

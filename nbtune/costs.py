@@ -27,7 +27,8 @@ class Cost:
     high: float
 
     def __repr__(self) -> str:
-        return f"{seconds(self.seconds)} ({seconds(self.low)} to {seconds(self.high)})"
+        low, high = seconds(self.low), seconds(self.high)
+        return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} ({low} to {high})"
 
 
 def epoch_cost(learn: Any, cut: Cut) -> Cost | None:
@@ -49,20 +50,20 @@ def epoch_cost(learn: Any, cut: Cut) -> Cost | None:
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, torch.OutOfMemoryError):
         return None  # a plan without its price is still a plan; training itself will say what is wrong
     train, valid = learn.dls.train, learn.dls.valid
-    values = [
-        _line(clock.steps, pick, train) + _line(clock.forwards, pick, valid) for pick in (_median, min, max)
-    ]
-    return Cost(*values)
+    steps, forwards = _pairs(clock.steps), _pairs(clock.forwards)
+    values = sorted(_line(s, train) + _line(f, valid) for s, f in zip(steps, forwards, strict=True))
+    return Cost(values[len(values) // 2], values[0], values[-1])
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
-def _line(times: list[float], pick: Any, loader: Any) -> float:
-    """Seconds for all of `loader`'s batches by the line through the two measured batch sizes."""
+def _pairs(times: list[float]) -> list[tuple[float, float]]:
+    """Seconds with few and with many items, a pair a repetition, without the warm-ups."""
     half = _REPEATS + 1
-    few, many = pick(times[1:half]), pick(times[half + 1 :])
+    return list(zip(times[1:half], times[half + 1 :], strict=True))
+
+
+def _line(pair: tuple[float, float], loader: Any) -> float:
+    """Seconds for all of `loader`'s batches by the line through the two measured batch sizes."""
+    few, many = pair
     item = max(0.0, (many - few) / (_MANY - _FEW))
     size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1
     fixed = max(0.0, few - item * _FEW)

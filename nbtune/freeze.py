@@ -14,7 +14,7 @@ from nbtune._cut import Cut, Grouping, digests, grouping
 from nbtune._display import html_value, short
 from nbtune._fastai import Callback
 from nbtune.errors import FreezeError
-from nbtune.groups import LayerGroup, index_of, read
+from nbtune.groups import LayerGroup, LayerGroups, index_of, read
 
 __all__ = ["FreezePlan", "FreezeProof", "Hold", "Still"]
 
@@ -69,7 +69,7 @@ class FreezePlan:
         who = " + ".join(live) if len(live) <= 3 else f"{live[0]} … {live[-1]} ({len(live)} groups)"
         text = f"{who} train{'s' if len(live) == 1 else ''} ({short(self.trainable)} of {short(self.total)} parameters)"
         if self.still and self.norms != "still":
-            text += f'; norm layers of the still part {"follow the data" if self.norms == "stats" else "train"}'
+            text += f"; norm layers of the still part {'follow the data' if self.norms == 'stats' else 'train'}"
         if self.epoch is not None:
             text += f"; about {self.epoch} an epoch"
             if self.full is not None and self.still:
@@ -222,14 +222,29 @@ class Still(Callback):  # type: ignore[misc]
             warnings.warn(f"nbtune: {self.proof!r}", stacklevel=2)
 
 
-def plan_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None, **cost: Any) -> FreezePlan:
-    """The FreezePlan that is true of `model` now; `cost` are the fields `epoch` and `full`."""
+def plan_of(model: nn.Module, cut: Cut, *, epoch: Any = None, full: Any = None) -> FreezePlan:
+    """The FreezePlan that is true of `model` now; `epoch` and `full` are its costs."""
     parameters = {id(p): p for p in model.parameters()}
     live = sum(p.numel() for p in parameters.values() if p.requires_grad)
     total = sum(p.numel() for p in parameters.values())
-    first = cut.groups[cut.first].name
-    groups = tuple(read(model, cut.groups, lrs))
-    return FreezePlan(groups, first, cut.norms, live, total, cut.tied(model), **cost)
+    groups = tuple(groups_of(model, cut))
+    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, live, total, cut.tied(model), epoch, full)
+
+
+def groups_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None) -> LayerGroups:
+    """The groups as they are in training: flags are put as a training batch would find them, read, put back."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.train()
+    held, following = cut.modules(model)
+    for module in held:
+        module.training = False
+    for module in following:
+        module.training = True
+    try:
+        return read(model, cut.groups, lrs)
+    finally:
+        for module, flag in flags:
+            module.training = flag
 
 
 @torch.no_grad()

@@ -95,11 +95,14 @@ def _real(
     limits = f"from {low:g} to {high:g}" if high < math.inf else f"{low:g} or more"
     next = next or f"leave {name} out for the default."
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputTypeError(f"{name}={value!r}.", rule=f"{name} is {what}, a number {limits}.",
-                             likely="a text where a number belongs.", next=next)
-    if not math.isfinite(value) or not low <= value <= high:
-        raise InputError(f"{name}={value!r}.", rule=f"{name} is {what}, a number {limits}.",
-                         likely=likely, next=next)
+        raise InputTypeError(
+            f"{name}={value!r}.",
+            rule=f"{name} is {what}, a number {limits}.",
+            likely="a text where a number belongs.",
+            next=next,
+        )
+    if not math.isfinite(value) or not low <= float(value) <= high:
+        raise InputError(f"{name}={value!r}.", rule=f"{name} is {what}, a number {limits}.", likely=likely, next=next)
 
 
 def _choice(value: Any, name: str, known: tuple[str, ...]) -> None:

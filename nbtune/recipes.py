@@ -9,7 +9,19 @@ from nbtune._display import html_table, html_value
 from nbtune.errors import InputError, InputTypeError
 from nbtune.phases import Phase
 
-__all__ = ["Recipe", "fine_tune", "from_scratch", "gradual_unfreezing", "probe_then_finetune"]
+__all__ = [
+    "DEFAULT_BODY",
+    "DEFAULT_HEAD",
+    "Recipe",
+    "fine_tune",
+    "from_scratch",
+    "gradual_unfreezing",
+    "probe_then_finetune",
+]
+
+# Rates where none is given: the head on a still body, and everything from the input to the head.
+DEFAULT_HEAD: float = 5e-3
+DEFAULT_BODY: slice = slice(1e-4, 2e-3)
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class Recipe:
     source: str = ""  # author and year of the method
     keep: str = "best"  # the state after the run: "best" by valid loss across all phases, or "last"
     fresh: bool = False  # draw every weight anew before the first phase
+    call: str = ""  # the call that made it, for scripts
 
     def __post_init__(self) -> None:
         if not self.phases or not all(isinstance(phase, Phase) for phase in self.phases):
@@ -40,6 +53,16 @@ class Recipe:
                 likely="a misspelt word.",
                 next='keep="best"',
             )
+
+    @property
+    def code(self) -> str:
+        """The recipe as source."""
+        parts = [
+            f"({', '.join(f'nt.{phase!r}' for phase in self.phases)},)",
+            f"keep={self.keep!r}",
+            f"fresh={self.fresh!r}",
+        ]
+        return f"nt.recipes.{self.call}" if self.call else f"nt.Recipe({', '.join(parts)})"
 
     @property
     def epochs(self) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Streams", "autocast_kept", "shielded", "untouched"]
+__all__ = ["Streams", "autocast_kept", "graceful", "shielded", "untouched"]
 
 
 class Streams:
@@ -28,7 +28,7 @@ class Streams:
         self.python = random.getstate()
         self.numpy = np.random.get_state()
         self.torch = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
     def restore(self) -> None:
         random.setstate(self.python)
@@ -75,6 +75,32 @@ def shielded() -> Iterator[None]:
         signal.signal(signal.SIGINT, usual)
     if held and callable(usual):
         usual(*held[-1])
+
+
+@contextmanager
+def graceful(stop: Callable[[], None]) -> Iterator[None]:
+    """The kernel's interrupt calls `stop()` and is raised when the block ends; a second one is raised at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler:  # somebody else decides what an interrupt does
+        yield
+        return
+    held: list[int] = []
+
+    def first(number: int, frame: Any) -> None:
+        held.append(number)
+        signal.signal(signal.SIGINT, usual)
+        stop()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if held:
+        raise KeyboardInterrupt
 
 
 @contextmanager

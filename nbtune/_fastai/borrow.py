@@ -26,10 +26,11 @@ def takes_part(callback: Any) -> bool:
     inner = getattr(callback, "takes_part", None)
     if inner is not None:
         return bool(inner)
-    name = type(callback).__name__
-    return name == "TrainEvalCallback" or any(event in vars(callback) for event in _STEP) or any(
-        event in vars(kind) for kind in type(callback).__mro__ for event in _STEP
-    )
+    if type(callback).__name__ == "TrainEvalCallback":
+        return True
+    # not hasattr: a callback looks up what it lacks in its Learner
+    places = [vars(callback), *(vars(kind) for kind in type(callback).__mro__)]
+    return any(event in place for event in _STEP for place in places)
 
 
 @contextmanager

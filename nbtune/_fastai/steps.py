@@ -83,7 +83,9 @@ class _Given:
     """Stands in for a DataLoaders: these batches, nothing to validate on."""
 
     def __init__(self, dls: Any, batches: list[Any]) -> None:
-        self.train, self.valid, self.loaders = batches, [], []
+        self.train = batches
+        self.valid: list[Any] = []
+        self.loaders: list[Any] = []
         self.n_inp = getattr(dls, "n_inp", 1)
         if hasattr(dls, "device"):
             self.device = dls.device

@@ -1,0 +1,56 @@
+"""Predictions of a Learner without its trackers, bars or recorder being touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nbtune._fastai.borrow import borrowed
+from nbtune.errors import InputError
+
+__all__ = ["predictions", "vocabulary"]
+
+
+def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
+    """Probabilities float64 [n, classes] and targets int64 [n] over `loader`, in its order.
+
+    Raises InputError if the loss does not say how outputs become probabilities.
+    """
+    act = getattr(learn.loss_func, "activation", None)
+    if act is None and isinstance(learn.loss_func, nn.CrossEntropyLoss):
+        act = _softmax
+    with borrowed(learn):
+        outputs, targets = learn.get_preds(dl=loader, act=act or _same, reorder=False)
+    probs = torch.as_tensor(outputs).double().numpy()
+    if act is None and not _are_probabilities(probs):
+        raise InputError(
+            f"a loss ({type(learn.loss_func).__name__}) that does not say how outputs become probabilities.",
+            rule="outputs are probabilities, or the loss is CrossEntropyLoss or has fastai's `activation`.",
+            likely="a loss of your own.",
+            next="give it an activation: loss.activation = lambda x: x.softmax(-1)",
+        )
+    return probs / probs.sum(1, keepdims=True), np.asarray(torch.as_tensor(targets).long())
+
+
+def _softmax(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs.softmax(-1)
+
+
+def _same(outputs: torch.Tensor) -> torch.Tensor:
+    return outputs
+
+
+def _are_probabilities(values: Any) -> bool:
+    return bool(values.ndim == 2 and (values >= 0).all() and np.allclose(values.sum(1), 1, atol=1e-3))
+
+
+def vocabulary(learn: Any, classes: int) -> list[str]:
+    """Class names of the Learner's data, or numbers where it names none."""
+    vocab: Any = getattr(learn.dls, "vocab", None)
+    if (vocab is not None and len(vocab) and isinstance(vocab[-1], (list, tuple))) or hasattr(vocab, "map_ids"):
+        vocab = vocab[-1]
+    names = [str(name) for name in vocab] if vocab is not None else []
+    return names if len(names) == classes else [str(number) for number in range(classes)]

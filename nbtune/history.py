@@ -1,0 +1,139 @@
+"""What happened in training, phase by phase: append-only rows, and how each phase ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbtune._display import COLD, GREY, WARM, Chart, chart, html_value, seconds
+from nbtune.freeze import FreezeProof
+
+__all__ = ["History", "PhaseRecord"]
+
+_FIXED = ("phase", "epoch", "train_loss", "valid_loss")
+
+
+@dataclass(frozen=True)
+class PhaseRecord:
+    """One phase as it was run."""
+
+    number: int  # from 1, across the whole history
+    trains: str  # names of the groups that train, as a short text
+    rates: Mapping[str, float]  # highest learning rate by group; 0.0 for a still one
+    wd: float | None
+    schedule: str
+    seed: int
+    steps: int  # optimizer steps made
+    ended: str  # "finished", or why it ended early
+    cached: bool = False  # was the activation cache used
+    why: str = ""  # why, or why not
+    proof: FreezeProof | None = None  # None where nothing was frozen
+    augmented: bool = True  # train batches with the random transforms
+
+
+@dataclass(frozen=True)
+class History:
+    """Training so far: a row a whole epoch, a record a phase; append-only, so a value never changes."""
+
+    rows: tuple[Mapping[str, Any], ...] = ()  # phase, epoch, train_loss, valid_loss, metrics, seconds
+    phases: tuple[PhaseRecord, ...] = ()
+    best: int | None = field(default=None)  # index of the row with the best valid loss
+
+    def __add__(self, other: History) -> History:
+        rows = self.rows + other.rows
+        return History(rows, self.phases + other.phases, best_row(rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def cached(self) -> bool:
+        """Was the activation cache used in every phase?"""
+        return bool(self.phases) and all(phase.cached for phase in self.phases)
+
+    @property
+    def why(self) -> str:
+        """Why the cache was used or not, a sentence a phase."""
+        return " ".join(dict.fromkeys(phase.why for phase in self.phases))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics, in the Learner's order."""
+        names = dict.fromkeys(key for row in self.rows for key in row)
+        return tuple(name for name in names if name not in _FIXED and name != "seconds")
+
+    def frame(self) -> Any:
+        """A pandas frame, a row an epoch: phase, epoch, train_loss, valid_loss, metrics by name, seconds.
+
+        `train_loss` is the mean over the epoch's training items, as they passed.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=[*_FIXED, *self.metrics, "seconds"])
+
+    def rates(self) -> Any:
+        """A pandas frame, a row a phase and group: phase, group, lr (the highest of the phase)."""
+        import pandas as pd
+
+        rows = [(p.number, name, lr) for p in self.phases for name, lr in p.rates.items()]
+        return pd.DataFrame(rows, columns=["phase", "group", "lr"])
+
+    def plot(self) -> Chart:
+        """Train and valid loss by epoch, phases marked, and the first metric beside them."""
+        names = self.metrics[:1]
+        figure, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
+        x = list(range(1, len(self.rows) + 1))
+        loss = axes[0, 0]
+        loss.plot(x, [row["train_loss"] for row in self.rows], "-o", ms=3, color=WARM, label="train")
+        loss.plot(x, [row["valid_loss"] for row in self.rows], "--o", ms=3, color=COLD, label="valid")
+        loss.set_ylabel("loss (nats)")
+        loss.legend(frameon=False)
+        for name, ax in zip(names, axes[0, 1:], strict=True):
+            ax.plot(x, [row[name] for row in self.rows], "--o", ms=3, color=COLD)
+            ax.set_ylabel(f"{name} (valid)")
+        for ax in axes[0]:
+            self._mark_phases(ax)
+            ax.set_xlabel("epoch")
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        return figure
+
+    def _mark_phases(self, ax: Any) -> None:
+        at = 0.5
+        for phase in self.phases:
+            count = sum(row["phase"] == phase.number for row in self.rows)
+            if not count:
+                continue
+            if at > 0.5:
+                ax.axvline(at, color=GREY, linestyle=":", linewidth=1)
+            label = f"phase {phase.number}\n{phase.trains}"
+            ax.annotate(label, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3),
+                        textcoords="offset points", fontsize=8, color=GREY, va="bottom")  # fmt: skip
+            at += count
+
+    def _sentence(self) -> str:
+        if not self.rows:
+            return "No epoch was finished." if self.phases else "No training yet."
+        spent = seconds(sum(row["seconds"] for row in self.rows))
+        text = f"{len(self.rows)} epoch{'s' if len(self.rows) > 1 else ''} in {spent}"
+        if self.best is not None:
+            row = self.rows[self.best]
+            metric = "".join(f", {name} {row[name]:.3f}" for name in self.metrics[:1])
+            text += f"; best valid loss {row['valid_loss']:.3f} at epoch {self.best + 1}{metric}"
+        return text + "."
+
+    def __repr__(self) -> str:
+        early = [f"Phase {p.number} {p.ended}." for p in self.phases if p.ended != "finished"]
+        broken = [f"Phase {p.number}: {p.proof!r}" for p in self.phases if p.proof is not None and not p.proof]
+        return " ".join([self._sentence(), *early, *broken])
+
+    def _repr_html_(self) -> str:
+        table = self.frame().to_html(index=False, float_format=lambda v: f"{v:.3f}")
+        return html_value("Training", repr(self), table)
+
+
+def best_row(rows: tuple[Mapping[str, Any], ...]) -> int | None:
+    """Index of the lowest finite valid loss, the earliest of equals; None if there is none."""
+    losses = [(row["valid_loss"], index) for index, row in enumerate(rows) if math.isfinite(row["valid_loss"])]
+    return min(losses)[1] if losses else None

@@ -1,0 +1,360 @@
+"""The Tuner: one object that holds a Learner through all phases of its fine-tuning."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+from nbtune import _checks, _record
+from nbtune._cut import Cut, Grouping, digests, grouping
+from nbtune._fastai.borrow import borrowed, seed_all
+from nbtune._fastai.predict import predictions, vocabulary
+from nbtune._fastai.steps import first_batch, optimizer, trial
+from nbtune._states import States
+from nbtune._test_set import TestSet
+from nbtune._train import train
+from nbtune.costs import epoch_cost
+from nbtune.errors import InputTypeError, TrainingError
+from nbtune.evaluate import Report, report
+from nbtune.finder import LRCurve, range_test
+from nbtune.freeze import FreezePlan, FreezeProof, Hold, Still, groups_of, plan_of, reinitialise
+from nbtune.groups import LayerGroup, index_of
+from nbtune.history import History
+from nbtune.phases import Phase
+from nbtune.rates import Rates, resolve
+from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
+
+__all__ = ["Tuner"]
+
+
+class Tuner:
+    """Fine-tune any fastai Learner in phases, with freezing that is true and one history for all.
+
+    `test`: held-out items for `evaluate` (a task's split, a DataLoader, or whatever `learn.dls.test_dl`
+    takes). `run_dir`: a folder for best and last state and the history; None keeps them in memory.
+    `seed`: every phase seeds all random streams from it; None draws one and records it. `groups`:
+    `"stage"`, `"block"`, `"learner"` (the Learner's splitter) or a callable that splits the model.
+    The Learner stays an ordinary one: nothing of it is changed that is not asked for.
+
+    Raises InputTypeError for anything but a Learner, InputError for one without loss, data or batches.
+
+    Example:
+        >>> tuner = nt.Tuner(task.learner("letters"), test=task.test)  # doctest: +SKIP
+        >>> tuner.freeze(); tuner.fit(4); tuner.unfreeze(); tuner.fit(6)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        learn: Any,
+        test: Any = None,
+        *,
+        run_dir: str | Path | None = None,
+        seed: int | None = None,
+        groups: Grouping = "stage",
+    ) -> None:
+        _checks.check_learner(learn)
+        _checks.check_seed(seed)
+        self.learn = learn
+        self.seed = secrets.randbelow(2**31) if seed is None else seed
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.history = History()
+        self._test = TestSet(test, self.run_dir)
+        self._cut = Cut(grouping(learn.model, groups, learn.splitter), 0)
+        self._still: Still | None = None
+        self._plan: FreezePlan | None = None
+        self._rates: Rates | None = None
+        self._states = States(self.run_dir)
+        self._at = "last"
+        self._todo: list[Phase] = []
+        self._recipe: Recipe | None = None
+        self._stop = threading.Event()
+        self._said: list[str] = []
+        self._reports: list[Report] = []
+
+    # What there is
+
+    @property
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """The groups from input to head, read from the model as it is now."""
+        return groups_of(self.learn.model, self._cut, self._rates.values if self._rates else None)
+
+    @property
+    def plan(self) -> FreezePlan:
+        """What trains and what is still now."""
+        return self._plan or plan_of(self.learn.model, self._cut)
+
+    # What trains
+
+    def freeze(self, norms: str = "still") -> FreezePlan:
+        """Hold everything still but the last group (the head)."""
+        plan = self._freeze(-1, norms)
+        self._say(_record.call("tuner.freeze", norms=(norms, "still")))
+        return plan
+
+    def freeze_to(self, group: int | str, norms: str = "still") -> FreezePlan:
+        """Hold everything before `group` still: a name, or an index as in fastai (negative from the end).
+
+        Raises FreezeError for a group that does not exist or where nothing would train.
+        """
+        plan = self._freeze(group, norms)
+        self._say(_record.call("tuner.freeze_to", group, norms=(norms, "still")))
+        return plan
+
+    def unfreeze(self) -> FreezePlan:
+        """Let every group train."""
+        plan = self._freeze(0, "still")
+        self._say("tuner.unfreeze()")
+        return plan
+
+    def _freeze(self, group: int | str, norms: str, cost: bool = True) -> FreezePlan:
+        cut = Cut(self._cut.groups, index_of(self._cut.groups, group), norms)
+        still = Still(cut.first, cut.norms, groups=cut.groups) if cut.first else None
+        if still is not None:
+            still.hold = Hold(self.learn.model, cut)  # raises before anything is changed
+        if self._still is not None:
+            self._still.hold = None  # the new plan stands; removing the old must not release it
+            self.learn.remove_cb(self._still)
+        if still is not None:
+            self.learn.add_cb(still)
+        else:
+            for parameter in self.learn.model.parameters():
+                parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
+        self._still, self._cut = still, cut
+        epoch = epoch_cost(self.learn, cut) if cost else None
+        full = epoch_cost(self.learn, Cut(cut.groups, 0)) if cost and cut.first else None
+        self._plan = plan_of(self.learn.model, cut, epoch=epoch, full=full)
+        return self._plan
+
+    def verify(self) -> FreezeProof:
+        """Digests of every frozen tensor and buffer before and after a real step that is rolled back."""
+        cut, model = self._cut, self.learn.model
+        live = {name: tensor for _, named in cut.live(model) for name, tensor in named}
+        with borrowed(self.learn):
+            batch = first_batch(self.learn)
+        before, after = [digests(cut.frozen(model)), digests(live)], []
+        trial(
+            self.learn,
+            [batch],
+            [[p for _, p in named] for _, named in cut.live(model)],
+            look=lambda: after.extend([digests(cut.frozen(model)), digests(live)]),
+        )
+        self._say("tuner.verify()")
+        changed = [tuple(n for n in was if was[n] != now[n]) for was, now in zip(before, after, strict=True)]
+        return FreezeProof(len(before[0]), changed[0], changed[1])
+
+    # How fast
+
+    def rates(self, lr: Any = None) -> Rates:
+        """The table group × learning rate that `lr` means under the present plan.
+
+        `lr`: a number, `slice(lo, hi)`, `nbtune.rates.decay(top, factor)`, one per group, a dict by group
+        name, or an LRCurve. None: 5e-3 for the head on a still body, else `slice(1e-4, 2e-3)`.
+        Raises InputError or InputTypeError for anything that does not fit the groups.
+        """
+        if lr is None:
+            lr = DEFAULT_HEAD if self._cut.first == len(self._cut.groups) - 1 else DEFAULT_BODY
+        if isinstance(lr, LRCurve):
+            lr = _checks.suggested(lr)
+        names = [group.name for group in self._cut.groups]
+        return resolve(lr, names, [index < self._cut.first for index in range(len(names))])
+
+    def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
+        """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
+
+        `lr` gives the proportions between the groups: `slice(1/100, 1)` tests discriminative rates together.
+        """
+        ratios = self.rates(lr).ratios
+        lists = [[p for _, p in named] for _, named in self._cut.live(self.learn.model)]
+        curve = range_test(
+            self.learn,
+            make_opt=lambda learn: optimizer(learn, lists),
+            start=start,
+            end=end,
+            steps=steps,
+            seeds=seeds,
+            ratios=ratios,
+            seed=self.seed,
+            should_stop=self._stop_asked(),
+        )
+        ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
+        self._say(_record.call("curve = tuner.lr_find", **ranged, lr=(lr, 1.0)))
+        return curve
+
+    # Training
+
+    def fit(
+        self,
+        epochs: int,
+        lr: Any = None,
+        *,
+        wd: float | None = None,
+        schedule: str = "one_cycle",
+        augment: bool | None = None,
+        cache: str = "auto",
+        views: int = 1,
+        cbs: Any = (),
+    ) -> History:
+        """Train the present plan for `epochs` passes; returns the History of this phase.
+
+        `lr` as in `rates`; `wd` weight decay (None: the optimizer's own); `schedule`: `"one_cycle"`,
+        `"cosine"`, `"linear"`, `"flat"`; `augment=False`: without the random transforms. The kernel's
+        interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
+        of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
+        """
+        phase = Phase(epochs, self._cut.first, lr, wd, schedule, self._cut.norms, augment, cache=cache, views=views)
+        result = self._train(phase, cbs)
+        given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None)}
+        self._say(_record.call("tuner.fit", epochs, **given, schedule=(schedule, "one_cycle")))
+        return result
+
+    def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
+        """Run a recipe's phases; without one, go on with what is left of the last.
+
+        Afterwards the model is at its best state across all phases, or at its last if the recipe says so.
+        """
+        if recipe is not None:
+            self._start(recipe)
+        before = len(self.history.phases)
+        while self._todo:
+            phase = self._todo[0]
+            self._freeze(phase.first, phase.norms, cost=False)
+            if self._train(phase, cbs).phases[-1].ended != "finished":
+                break
+            self._todo.pop(0)
+        if not self._todo and self._recipe is not None and self._recipe.keep == "best":
+            self.best()
+        self._say("tuner.run()" if recipe is None else f"tuner.run({recipe.code})")
+        rows = [row for row in self.history.rows if row["phase"] > before]
+        return History() + History(tuple(rows), self.history.phases[before:])
+
+    def _start(self, recipe: Recipe) -> None:
+        if not isinstance(recipe, Recipe):
+            raise InputTypeError(
+                f"run({type(recipe).__name__}).",
+                rule="run takes a Recipe.",
+                likely="a phase alone, or a recipe function without its brackets.",
+                next="tuner.run(nt.recipes.probe_then_finetune())",
+            )
+        for phase in recipe.phases:  # all of them before the first step
+            cut = Cut(self._cut.groups, index_of(self._cut.groups, phase.first), phase.norms)
+            names = [group.name for group in cut.groups]
+            if phase.lr is not None and not isinstance(phase.lr, LRCurve):
+                resolve(phase.lr, names, [index < cut.first for index in range(len(names))])
+        if recipe.fresh:
+            seed_all(self.learn, self.seed)
+            reinitialise(self.learn.model)
+            self.learn.opt = None
+        self._recipe, self._todo = recipe, list(recipe.phases)
+
+    def _train(self, phase: Phase, cbs: Any) -> History:
+        rates = self.rates(phase.lr)
+        _checks.check_cache(phase.cache, phase.views)
+        _checks.check_batches(self.learn)
+        self._stop.clear()
+        self._rates, number = rates, len(self.history.phases) + 1
+        result: list[History] = []
+
+        def end(part: History) -> None:
+            result.append(part)
+            self.history = self.history + part
+            if self.run_dir is not None:
+                self._states.keep("last", self.learn.model)
+
+        self._rows: tuple[dict[str, Any], ...] = ()
+        train(
+            self.learn,
+            self._cut,
+            phase,
+            rates,
+            number=number,
+            seed=self.seed + number - 1,
+            cbs=list(cbs) if isinstance(cbs, (list, tuple)) else [cbs],
+            stop=self.stop,
+            stopped=self._stop.is_set,
+            on_row=self._row,
+            on_end=end,
+        )
+        self._at = "last"
+        return result[0]
+
+    def _row(self, row: dict[str, Any]) -> None:
+        """A whole epoch is done: keep it, and the state if it is the best so far."""
+        self._rows = (*self._rows, row)
+        so_far = self.history + History(self._rows)
+        if so_far.best == len(so_far.rows) - 1:
+            self._states.keep("best", self.learn.model)
+        if self.run_dir is not None:
+            _record.append(self.run_dir / "history.jsonl", row)
+
+    def stop(self) -> None:
+        """End the running verb after its batch; may be called from any thread."""
+        self._stop.set()
+
+    def _stop_asked(self) -> Any:
+        self._stop.clear()
+        return self._stop.is_set
+
+    def best(self) -> Tuner:
+        """Put the model at its best state by valid loss across all phases."""
+        return self._switch("best")
+
+    def last(self) -> Tuner:
+        """Put the model back at the state after the last step."""
+        return self._switch("last")
+
+    def _switch(self, name: str) -> Tuner:
+        if self._at == "last" and (name == "last" or "best" in self._states):
+            self._states.keep("last", self.learn.model)
+        if name not in self._states:
+            raise TrainingError(
+                f"{name}() before any whole epoch.",
+                rule="a state is kept after every epoch that is finished.",
+                likely="no training yet, or it ended within the first epoch.",
+                next="tuner.fit(1)",
+            )
+        self._states.load(name, self.learn.model)
+        self._at = name
+        return self
+
+    # What came of it
+
+    def evaluate(self, dl: Any = None) -> Report:
+        """A Report on the test set, with 95 % intervals; counts how often that set has been looked at.
+
+        `dl`: other labelled data instead. Raises InputError without a test set.
+        """
+        loader, items = self._test.loader(self.learn, dl)
+        probs, targets = predictions(self.learn, loader)
+        looks = self._test.look(targets, items)
+        origin = getattr(self.learn, "nbtune_origin", None)
+        objective = origin.task.objective if origin is not None else ""
+        names = vocabulary(self.learn, probs.shape[1])
+        result = report(probs, targets, names, items=items, looks=looks, objective=objective)
+        self._reports.append(result)
+        self._say("report = tuner.evaluate()")
+        return result
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path."""
+        path = save(self.learn, folder, self._cut.groups, self.history)
+        self._say(f"tuner.save({str(folder)!r})")
+        return path
+
+    def code(self) -> str:
+        """What was done, as a script."""
+        return _record.code(self.learn, self.seed, self._said, self._test.test is not None)
+
+    def card(self) -> str:
+        """The model card as Markdown: data, plan, training, results, how to do it again."""
+        return _record.card(self.learn, self.plan, self.history, self._reports, self.code())
+
+    def _say(self, line: str) -> None:
+        self._said.append(line)
+
+    def __repr__(self) -> str:
+        return f"Tuner (seed {self.seed}): {self.plan!r} {self.history!r}"
+
+    def _repr_html_(self) -> str:
+        return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
