@@ -308,6 +308,8 @@ def test_class_token_and_positions_go_with_the_embeddings_and_the_last_norm_with
 
 def test_pooling_and_dropout_before_the_classifier_belong_to_the_head() -> None:
     assert split(tv.resnet18())[-1].modules == ("avgpool", "fc")
+    timm = pytest.importorskip("timm")
+    assert split(timm.create_model("resnet18", pretrained=False))[-1].modules == ("global_pool", "fc")
     assert split(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(), nn.Linear(2, 2)))[
         -1
     ].modules == ("2", "3", "4")
@@ -341,6 +343,33 @@ def test_a_class_of_the_same_name_from_elsewhere_is_cut_by_its_children() -> Non
             self.inner, self.out = nn.Linear(2, 2), nn.Linear(2, 2)
 
     check(TabularModel(), ("inner", "head"))
+
+
+def test_parameters_that_no_leaf_owns_are_covered() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale, self.act = nn.Parameter(torch.ones(2)), nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.act(self.scale * x)
+
+    weighted = nn.utils.parametrizations.weight_norm
+    for model in (Scaled(), weighted(nn.Linear(2, 2))):
+        assert [group.name for group in split(model)] == ["head"]
+        check_cover(model, split(model))
+    check(
+        nn.Sequential(weighted(nn.Linear(2, 2)), Scaled(), weighted(nn.Linear(2, 2))), None, torch.ones(1, 2)
+    )
+
+
+def test_numbered_fully_connected_layers_are_no_single_head() -> None:
+    class Mlp(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc1, self.fc2, self.fc3 = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)
+
+    check(Mlp(), ("fc1", "fc2", "head"))
 
 
 def test_one_layer_is_one_group() -> None:

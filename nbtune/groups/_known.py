@@ -133,12 +133,12 @@ def _leaf_groups(module: nn.Module, owner: dict[str, int], last: int) -> dict[st
         for above in _ancestors(name):
             below.setdefault(above, set()).add(group)
     every = [name for name, _ in leaves("", module)]
-    sure = {name: group for name in every if (group := _only(name, below)) is not None}
+    sure = {name: next(iter(found)) for name in every if len(found := _nearest(name, below)) == 1}
     body = max((i for i, name in enumerate(every) if sure.get(name, last) < last), default=-1)
     out: dict[str, int] = {}
     now = 0
     for i, name in enumerate(every):
-        out[name] = now = sure[name] if name in sure else now if i < body else last
+        out[name] = now = sure.get(name, now if i < body else last)
     return out
 
 
@@ -147,9 +147,8 @@ def _ancestors(name: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(len(parts), 0, -1)]
 
 
-def _only(name: str, below: dict[str, set[int]]) -> int | None:
-    groups = next((below[above] for above in _ancestors(name) if above in below), set())
-    return next(iter(groups)) if len(groups) == 1 else None
+def _nearest(name: str, below: dict[str, set[int]]) -> set[int]:
+    return next((below[above] for above in _ancestors(name) if above in below), set())
 
 
 def _timm_names(groups: dict[int, list[str]], matcher: Any) -> dict[int, str]:

@@ -16,13 +16,14 @@ from nbtune.groups._tree import (
     alike,
     blocks,
     children,
+    divisible,
     has_parameters,
     is_convolution,
-    is_leaf,
     is_pool,
     is_strided,
     join,
     leaves,
+    size,
     starts_with_pooling,
     weight,
 )
@@ -43,20 +44,20 @@ def flatten(model: nn.Module, path: str = "") -> list[Item]:
 
 def _trunk(items: list[Item]) -> int | None:
     if len(items) == 1:
-        return None if is_leaf(items[0].module) else 0
-    sizes = [_size(item.module) for item in items]
+        return 0 if divisible(items[0].module) else None
+    sizes = [size(item.module) for item in items]
     at = max(range(len(items)), key=sizes.__getitem__)
-    if 2 * sizes[at] <= sum(sizes) or is_leaf(items[at].module) or starts_with_pooling(items[at].module):
+    if (
+        2 * sizes[at] <= sum(sizes)
+        or not divisible(items[at].module)
+        or starts_with_pooling(items[at].module)
+    ):
         return None
     rest = [item.module for i, item in enumerate(items) if i != at]
     alone = not any(alike(items[at].module, other) for other in rest)
     if items[at].name in _STACKS and any(item.name in _STACKS - {items[at].name} for item in items):
         return None
     return at if alone and not _is_block(items, at) else None
-
-
-def _size(module: nn.Module) -> int:
-    return sum(has_parameters(leaf) for _, leaf in leaves("", module))
 
 
 def _is_block(items: list[Item], at: int) -> bool:
@@ -153,21 +154,21 @@ def _without_loose_end(drafts: list[Draft]) -> list[Draft]:
 def _place(item: Item, drafts: list[Draft], staged: bool) -> None:
     """Put `item` into the last group, or open one."""
     now = drafts[-1] if drafts else None
-    size = weight(item.module)
-    if now is None or _opens(item, size, now, staged):
-        kind = "down" if size < 2 else "stage" if blocks(item) else "block"
+    load = weight(item.module)
+    if now is None or _opens(item, load, now, staged):
+        kind = "down" if load < 2 else "stage" if blocks(item) else "block"
         drafts.append(Draft([item], kind))
         return
     now.items.append(item)
-    if size > 1:
+    if load > 1:
         now.kind = "stage" if blocks(item) else "block"
     now.closed = now.closed or is_pool(item.module) or _ends_in_pool(item.module)
 
 
-def _opens(item: Item, size: int, now: Draft, staged: bool) -> bool:
-    if size == 0 or (item.is_head and size < 2):
+def _opens(item: Item, load: int, now: Draft, staged: bool) -> bool:
+    if load == 0 or (item.is_head and load < 2):
         return False
-    if size == 1:
+    if load == 1:
         return now.closed or not (_ends_in_pool(item.module) or now.kind == "down")
     if now.kind == "down":
         return False
@@ -259,11 +260,9 @@ def _convolutions(draft: Draft) -> list[Draft]:
 
 def _one_head(drafts: list[Draft]) -> list[Draft]:
     """An auxiliary or second head joins the last one."""
-    keep = len(drafts)
-    while keep > 1 and any(item.is_head and weight(item.module) for item in drafts[keep - 1].items):
-        keep -= 1
-    keep = min(max(keep, 1), len(drafts) - 1)
-    if keep < 1:
+    heads = [any(item.is_head and weight(item.module) for item in draft.items) for draft in drafts]
+    keep = next((i + 1 for i in reversed(range(len(heads))) if not heads[i]), 0)
+    if keep in (0, len(drafts)):  # fc1, fc2, fc3: a network of its own, not three heads
         return drafts
     head = Draft([item for draft in drafts[keep:] for item in draft.items], "head")
     return [*drafts[:keep], head]

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrize import ParametrizationList
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
+_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 _NORM_NAME = re.compile(r"(Norm|Norm2d|NormAct2d|NormAct|GroupNorm1|GRN)$")
 HEAD_NAME = re.compile(
     r"(^|_)(head|heads|classifier|classification|fc|pooler|score|cls|lm_head|logits|aux\w*|auxlogits|qa_outputs)\d*$",
@@ -81,13 +82,27 @@ def leaves(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def has_tensors(module: nn.Module) -> bool:
-    """Whether the module itself, not its children, owns a parameter."""
-    return any(tensor is not None for tensor in module._parameters.values())
+    """Whether the module itself, not its children, owns a parameter (a parametrization keeps it below)."""
+    return "parametrizations" in module._modules or any(p is not None for p in module._parameters.values())
 
 
 def weight(module: nn.Module) -> int:
     """How many modules of the subtree own parameters and are no norms."""
-    return sum(has_tensors(part) and not is_norm(part) for part in module.modules())
+    return sum(has_tensors(part) and not is_norm(part) for part in _plain(module))
+
+
+def size(module: nn.Module) -> int:
+    """How many modules of the subtree own parameters."""
+    return sum(has_tensors(part) for part in _plain(module))
+
+
+def divisible(module: nn.Module) -> bool:
+    """Whether a child has parameters that are not merely the module's own in another form."""
+    return any(has_parameters(child) for name, child in children(module) if name != "parametrizations")
+
+
+def _plain(module: nn.Module) -> Iterator[nn.Module]:
+    return (part for part in module.modules() if not isinstance(part, ParametrizationList))
 
 
 def has_parameters(module: nn.Module) -> bool:
