@@ -358,9 +358,7 @@ def test_parameters_that_no_leaf_owns_are_covered() -> None:
     for model in (Scaled(), weighted(nn.Linear(2, 2))):
         assert [group.name for group in split(model)] == ["head"]
         check_cover(model, split(model))
-    check(
-        nn.Sequential(weighted(nn.Linear(2, 2)), Scaled(), weighted(nn.Linear(2, 2))), None, torch.ones(1, 2)
-    )
+    check(nn.Sequential(weighted(nn.Linear(2, 2)), Scaled(), weighted(nn.Linear(2, 2))), None, torch.ones(1, 2))
 
 
 def test_numbered_fully_connected_layers_are_no_single_head() -> None:
@@ -396,9 +394,7 @@ def layer() -> st.SearchStrategy[nn.Module]:
     return st.sampled_from(makers).map(lambda make: make())
 
 
-NESTED = st.recursive(
-    layer(), lambda inner: st.lists(inner, max_size=4).map(lambda parts: nn.Sequential(*parts))
-)
+NESTED = st.recursive(layer(), lambda inner: st.lists(inner, max_size=4).map(lambda parts: nn.Sequential(*parts)))
 
 
 @settings(max_examples=150, deadline=None)
@@ -516,3 +512,9 @@ def test_groups_show_themselves() -> None:
     assert list(seen.frame().columns) == ["name", "params", "trainable", "norms", "lr"]
     assert seen._repr_html_().count("❄") == 1
     assert isinstance(seen, tuple)
+
+
+def test_the_letters_body_has_a_group_a_stage_also_where_the_resolution_stays() -> None:
+    from nbtune.bodies.letters import LetterNet
+
+    assert [g.name for g in split(LetterNet(10))] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]

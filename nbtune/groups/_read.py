@@ -57,14 +57,10 @@ class LayerGroups(tuple[LayerGroup, ...]):
         return f"{len(live)} of {len(self)} groups train ({count:,} parameters): {names}."
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th scope='col'>{word}</th>" for word in ("group", "parameters", "state", "norms", "rate")
-        )
+        head = "".join(f"<th scope='col'>{word}</th>" for word in ("group", "parameters", "state", "norms", "rate"))
         rows = "".join(_row(group) for group in self)
         caption = html.escape(repr(self))
-        return (
-            f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _row(group: LayerGroup) -> str:

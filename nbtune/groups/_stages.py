@@ -6,6 +6,8 @@ that keep the resolution (transformers) are each a group, for discriminative rat
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 
 from nbtune.groups._names import Draft, block_name, last_name, leaf_name, name_stages, stem_name
@@ -30,6 +32,7 @@ from nbtune.groups._tree import (
 
 Cut = list[tuple[str, list[str]]]  # group name, paths of the subtrees that it holds
 
+_STAGE_NAME = re.compile(r"(layer|stage)_?\d+$")
 _STACKS = {"encoder", "decoder"}
 
 
@@ -47,11 +50,7 @@ def _trunk(items: list[Item]) -> int | None:
         return 0 if divisible(items[0].module) else None
     sizes = [size(item.module) for item in items]
     at = max(range(len(items)), key=sizes.__getitem__)
-    if (
-        2 * sizes[at] <= sum(sizes)
-        or not divisible(items[at].module)
-        or starts_with_pooling(items[at].module)
-    ):
+    if 2 * sizes[at] <= sum(sizes) or not divisible(items[at].module) or starts_with_pooling(items[at].module):
         return None
     rest = [item.module for i, item in enumerate(items) if i != at]
     alone = not any(alike(items[at].module, other) for other in rest)
@@ -172,7 +171,8 @@ def _opens(item: Item, load: int, now: Draft, staged: bool) -> bool:
         return now.closed or not (_ends_in_pool(item.module) or now.kind == "down")
     if now.kind == "down":
         return False
-    return now.closed or bool(blocks(item)) or now.kind == "stage" or not staged or is_strided(item.module)
+    named = bool(_STAGE_NAME.match(item.name))  # who calls a child layer3 means a stage, also at equal resolution
+    return named or now.closed or bool(blocks(item)) or now.kind == "stage" or not staged or is_strided(item.module)
 
 
 def _ends_in_pool(module: nn.Module) -> bool:
