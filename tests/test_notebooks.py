@@ -91,6 +91,15 @@ def test_run_shows_progress_the_result_and_where_to_read(
     assert "data:image/png;base64," in page.read_text()
 
 
+def test_a_run_that_fails_says_so_and_shows_how_far_it_came(
+    altered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = altered("cell-3", lambda cell: cell.update(source="1 / 0"))
+    assert notebooks.main(["run", str(path), "--runs", str(path.parent / "runs")]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert "ZeroDivisionError" in (path.parent / "runs" / "small" / "small.html").read_text()
+
+
 def test_a_notebook_that_is_absent_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert notebooks.main(["run", "notebooks/99_absent.ipynb"]) == 2
     assert "99_absent" in capsys.readouterr().err
