@@ -24,9 +24,7 @@ RESULT = "result-table"  # the cell whose text `make run` prints
 
 # What may differ between two runs that say the same: (regular expression, replacement). Durations take the
 # blanks around them along, because they move the columns of a table.
-_TIME = (
-    r"(?:\d+ (?:h|min) )*\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|µs|us|ms|s|sec|seconds?|min|minutes?|h|hours?)\b"
-)
+_TIME = r"(?:\d+ (?:h|min) )*\d+(?:\.\d+)?(?:e[+-]?\d+)?\s?(?:ns|µs|us|ms|s|sec|seconds?|min|minutes?|h|hours?)\b"
 NOISE = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?", "<when>"),
     (rf"[ \t]*{_TIME}", " <time>"),
@@ -121,9 +119,7 @@ def _whole(mime: str, value: Any) -> Any:
 def _hidden(value: Any, paths: dict[str, str]) -> Any:
     """An output with the paths of this machine replaced; text in one piece."""
     if isinstance(value, dict):
-        return {
-            key: item if key.startswith("image/") else _hidden(item, paths) for key, item in value.items()
-        }
+        return {key: item if key.startswith("image/") else _hidden(item, paths) for key, item in value.items()}
     if isinstance(value, list):
         return [_hidden(item, paths) for item in value]
     if isinstance(value, str):

@@ -31,9 +31,7 @@ _HTML = (r"\A\s*<\w[\s\S]*\Z", "<html>")
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0 only if every notebook did well."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("run", "store", "check", "test"))
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in notebooks/")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where copies and results go")
@@ -83,9 +81,7 @@ def store(path: Path, runs: Path, timeout: int) -> int:
 
 def check(notebooks: list[Path]) -> int:
     """Print what keeps a stored notebook from being fit to store."""
-    found = [
-        f"{shown(path)} {what}" for path in notebooks for what in problems(path.read_text(encoding="utf-8"))
-    ]
+    found = [f"{shown(path)} {what}" for path in notebooks for what in problems(path.read_text(encoding="utf-8"))]
     print(*found, f"{len(notebooks)} notebooks, {len(found)} problems", sep="\n")
     if found:
         print("`make notebooks` executes all notebooks and stores them in the normal form.")
@@ -98,9 +94,7 @@ def test(notebooks: list[Path], runs: Path, timeout: int) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     copies = [fresh(path.resolve(), folder / short_name(path)) / path.name for path in notebooks]
     rules = folder / "sanitise.cfg"
-    rules.write_text(
-        "".join(f"regex: {old}\nreplace: {new}\n" for old, new in (_HTML, *NOISE)), encoding="utf-8"
-    )
+    rules.write_text("".join(f"regex: {old}\nreplace: {new}\n" for old, new in (_HTML, *NOISE)), encoding="utf-8")
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(rules)]
     options += [
         "--nbval-cell-timeout",
@@ -190,9 +184,7 @@ def as_html(notebook: Node, title: str) -> str:
     exporter = HTMLExporter(template_name="lab", embed_images=True, require_js_url="", jquery_url="")
     if not any("$" in cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"):
         exporter.mathjax_url = ""
-    page, _ = exporter.from_notebook_node(
-        nbformat.from_dict(notebook), resources={"metadata": {"name": title}}
-    )
+    page, _ = exporter.from_notebook_node(nbformat.from_dict(notebook), resources={"metadata": {"name": title}})
     return str(page)
 
 

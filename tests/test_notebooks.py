@@ -66,9 +66,7 @@ def test_a_changed_result_is_stored(altered: Callable[..., Path]) -> None:
     assert '"45"' in path.read_text()
 
 
-def test_a_run_that_fails_stores_nothing(
-    altered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_fails_stores_nothing(altered: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
     path = altered("cell-3", lambda cell: cell.update(source="1 / 0"))
     before = path.read_text()
     assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 1
@@ -79,9 +77,7 @@ def test_a_run_that_fails_stores_nothing(
 # Running
 
 
-def test_run_shows_progress_the_result_and_where_to_read(
-    stored: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_run_shows_progress_the_result_and_where_to_read(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert notebooks.main(["run", str(stored), "--runs", str(stored.parent / "runs")]) == 0
     said = capsys.readouterr().out
     assert "cell 6 of 6" in said
@@ -112,9 +108,7 @@ def test_a_stored_notebook_passes(stored: Path) -> None:
     assert under_nbval(stored) == 0
 
 
-def test_a_changed_stored_result_is_caught(
-    altered: Callable[..., Path], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_changed_stored_result_is_caught(altered: Callable[..., Path], capfd: pytest.CaptureFixture[str]) -> None:
     path = altered("cell-2", lambda cell: cell["outputs"][0]["data"].update({"text/plain": "46"}))
     assert under_nbval(path) == 1
     assert "mismatch 'text/plain'" in capfd.readouterr().out
@@ -134,10 +128,7 @@ def test_a_cell_that_raises_or_takes_too_long_fails(
 ) -> None:
     assert under_nbval(altered("cell-3", lambda cell: cell.update(source="1 / 0"))) == 1
     assert "ZeroDivisionError" in capfd.readouterr().out
-    assert (
-        under_nbval(altered("cell-3", lambda cell: cell.update(source="time.sleep(60)")), "--timeout", "1")
-        == 1
-    )
+    assert under_nbval(altered("cell-3", lambda cell: cell.update(source="time.sleep(60)")), "--timeout", "1") == 1
     assert "Timeout of 1 seconds" in capfd.readouterr().out
 
 
@@ -152,9 +143,7 @@ def test_a_cell_that_raises_or_takes_too_long_fails(
         (lambda cell: cell.update(outputs=[]), "has no output"),
         (lambda cell: cell["outputs"][0]["data"].update({"text/plain": "/home/ada/x"}), "/home/ada"),
         (
-            lambda cell: cell["outputs"].append(
-                {"output_type": "error", "ename": "E", "evalue": "", "traceback": []}
-            ),
+            lambda cell: cell["outputs"].append({"output_type": "error", "ename": "E", "evalue": "", "traceback": []}),
             "holds an error",
         ),
     ],
@@ -175,8 +164,7 @@ def messy(stored: Path) -> Notebook:
     cell["metadata"] = {"collapsed": True, "execution": {"iopub.status.idle": "2026-01-01T00:00:00Z"}}
     text = "".join(cell["outputs"][0]["text"])
     cell["outputs"] = [
-        {"name": "stdout", "output_type": "stream", "text": piece}
-        for piece in ("10%\r50%\r" + text[:3], text[3:])
+        {"name": "stdout", "output_type": "stream", "text": piece} for piece in ("10%\r50%\r" + text[:3], text[3:])
     ]
     cell["execution_count"] = 40
     return notebook

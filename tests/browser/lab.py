@@ -103,9 +103,7 @@ class Lab:
             except OSError:
                 time.sleep(0.2)
         self.__exit__()
-        raise RuntimeError(
-            f"JupyterLab did not answer within {seconds:.0f} s:\n{self.log.read_text()[-2000:]}"
-        )
+        raise RuntimeError(f"JupyterLab did not answer within {seconds:.0f} s:\n{self.log.read_text()[-2000:]}")
 
 
 class OpenNotebook:
@@ -114,9 +112,7 @@ class OpenNotebook:
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
         self.page, self.name = page, name
         page.goto(lab.url(name))
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000
-        )
+        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
         page.evaluate("() => window.jupyterapp.restored")
         self.wait_idle(60)
         # Room for the notebook, as a reader makes it.
