@@ -30,6 +30,17 @@ class Streams:
         self.torch = torch.get_rng_state()
         self.cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
+    def same(self) -> bool:
+        """Are all streams where they were?"""
+        cuda = torch.cuda.get_rng_state_all() if self.cuda else []
+        now = np.random.get_state()
+        return (
+            random.getstate() == self.python
+            and all(np.array_equal(a, b) for a, b in zip(now, self.numpy, strict=True))
+            and torch.equal(torch.get_rng_state(), self.torch)
+            and all(torch.equal(a, b) for a, b in zip(cuda, self.cuda, strict=True))
+        )
+
     def restore(self) -> None:
         random.setstate(self.python)
         np.random.set_state(self.numpy)

@@ -10,6 +10,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     from fastai.data.core import DataLoaders as _DataLoaders
     from fastai.data.core import TfmdDL as _TfmdDL
+    from fastai.data.load import DataLoader as _FastaiLoader
     from fastai.data.transforms import IntToFloatTensor, Normalize
     from fastai.learner import Learner as _Learner
     from fastai.losses import CrossEntropyLossFlat
@@ -21,6 +22,7 @@ with warnings.catch_warnings():
 __all__ = [
     "CrossEntropyLossFlat",
     "DataLoaders",
+    "FastaiLoader",
     "IntToFloatTensor",
     "Learner",
     "Normalize",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 DataLoaders: Any = _DataLoaders
+FastaiLoader: Any = _FastaiLoader
 Learner: Any = _Learner
 OptimWrapper: Any = _OptimWrapper
 RandTransform: Any = _RandTransform
