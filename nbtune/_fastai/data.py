@@ -93,12 +93,14 @@ class Deform(RandTransform):  # type: ignore[misc]
 
     def encodes(self, x: TensorImage) -> Any:
         """The deformed batch, of the same type and shape."""
-        plain = x.as_subclass(Tensor)
-        grid = F.affine_grid(self._affine(len(plain)).to(plain), list(plain.shape), align_corners=False)
+        return self.deform(x.as_subclass(Tensor)).as_subclass(type(x))
+
+    def deform(self, x: Tensor) -> Tensor:
+        """Plain tensors [n, c, h, w] of float, deformed."""
+        grid = F.affine_grid(self._affine(len(x)).to(x), list(x.shape), align_corners=False)
         if self.bend:
-            grid = grid + self._field(plain.shape).to(plain)
-        bent = F.grid_sample(plain, grid, padding_mode="border", align_corners=False)
-        return bent.as_subclass(type(x))
+            grid = grid + self._field(x.shape).to(x)
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
     def _affine(self, n: int) -> Tensor:
         draw = torch.rand(7, n) * 2 - 1

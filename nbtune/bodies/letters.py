@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,13 +44,16 @@ class LetterNet(nn.Sequential):
         a, b, c, d, e = WIDTHS
         stem = nn.Sequential(_conv(1, a, 5, stride=2), nn.BatchNorm2d(a), nn.ReLU(inplace=True))
         head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(e, n_out))
-        super().__init__(
-            OrderedDict(
-                stem=stem,
-                layer1=Residual(a, b),
-                layer2=Residual(b, c, stride=2),
-                layer3=Residual(c, d),
-                layer4=Residual(d, e, stride=2),
-                head=head,
-            )
-        )
+        stages = {
+            "layer1": Residual(a, b),
+            "layer2": Residual(b, c, stride=2),
+            "layer3": Residual(c, d),
+            "layer4": Residual(d, e, stride=2),
+        }
+        super().__init__(OrderedDict(stem=stem, **stages, head=head))
+
+    def __getitem__(self, index: Any) -> Any:
+        # torch makes a slice by calling the class with a dict of modules, which this class does not take.
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        return super().__getitem__(index)
