@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Ends(Callback):  # type: ignore[misc]
     @property
     def steps(self) -> Step:
         """Seconds of every step but the first."""
-        return [b - a for a, b in zip(self.ends, self.ends[1:], strict=False)]
+        return [b - a for a, b in pairwise(self.ends)]
 
 
 def plain(batches: list[Any]) -> Step:
@@ -55,7 +56,7 @@ def plain(batches: list[Any]) -> Step:
         opt.step()
         opt.zero_grad()
         ends.append(time.perf_counter())
-    return [b - a for a, b in zip(ends, ends[1:], strict=False)]
+    return [b - a for a, b in pairwise(ends)]
 
 
 def learner(batches: list[Any], **options: Any) -> Any:

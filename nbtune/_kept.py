@@ -105,7 +105,14 @@ class Store(dict[str, Kept]):
 
     def __init__(self, budget: int | None = None) -> None:
         super().__init__()
-        self.budget = budget
+        self.budget, self.digest = budget, ""
+
+    def put(self, digest: str, key: str, kept: Kept) -> None:
+        """Keep under `key`, and drop what another still part (by its `digest`) had computed."""
+        if digest != self.digest:
+            self.clear()
+            self.digest = digest
+        self[key] = kept
 
     @property
     def bytes(self) -> int:

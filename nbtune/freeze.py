@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,7 +15,9 @@ from torch import nn
 from nbtune._cut import Cut, Grouping, digests, grouping
 from nbtune._display import html_value, short
 from nbtune._fastai import Callback
-from nbtune.errors import FreezeError
+from nbtune._fastai.feed import feeding
+from nbtune._kept import Store
+from nbtune.errors import FreezeError, InputError
 from nbtune.groups import LayerGroup, LayerGroups, index_of, read
 
 __all__ = ["FreezePlan", "FreezeProof", "Hold", "Still"]
@@ -128,6 +132,7 @@ class Hold:
             if id(parameter) not in live:
                 parameter.grad = None
         self._before = digests(self.cut.frozen(self.model))
+        self.digest = hashlib.blake2b(repr(sorted(self._before.items())).encode(), digest_size=16).hexdigest()
 
     def modes(self) -> None:
         """Put the still part in eval mode (its following norms in training mode) if the model trains."""
@@ -166,7 +171,9 @@ class Still(Callback):  # type: ignore[misc]
 
     `first`: the first group that trains, by name or by index (negative from the end, as in fastai).
     `norms`: `"still"`, `"stats"` or `"train"` (see `Cut`). `groups`: `"stage"`, `"block"`, `"learner"`, a
-    callable or groups. After a fit `.proof` says whether the still part stayed so; a false proof warns.
+    callable or groups. `cache`: `"auto"` trains from what the still part computes, kept, whenever that is the
+    same training; `"on"` insists, `"off"` never does. After a fit `.proof` says whether the still part stayed
+    so (a false proof warns), `.cached` whether the fit was fed from kept features, `.why` why or why not.
 
     Example:
         >>> learn.fit(4, 1e-3, cbs=nt.Still("head"))            # doctest: +SKIP
@@ -177,11 +184,22 @@ class Still(Callback):  # type: ignore[misc]
     run_valid = False
     takes_part = True
 
-    def __init__(self, first: int | str = -1, norms: str = "still", *, groups: Grouping = "stage") -> None:
+    def __init__(
+        self,
+        first: int | str = -1,
+        norms: str = "still",
+        *,
+        groups: Grouping = "stage",
+        cache: str = "auto",
+        store: Store | None = None,
+    ) -> None:
         super().__init__()
-        self.first, self.norms, self.grain = first, norms, groups
+        self.first, self.norms, self.grain, self.cache = first, norms, groups, check_cache(cache)
+        self.store = Store() if store is None else store
         self.hold: Hold | None = None
         self.proof: FreezeProof | None = None
+        self.cached, self.why = False, ""
+        self.feed = ExitStack()
 
     def cut(self, model: nn.Module, splitter: Any = None) -> Cut:
         """Where this cuts `model`. Raises FreezeError for an unknown group or grain."""
@@ -199,16 +217,27 @@ class Still(Callback):  # type: ignore[misc]
     @learn.setter
     def learn(self, learn: Any) -> None:
         # fastai sets this to None when it removes the callback, also after an interrupt: the one sure signal.
-        if learn is None and self.__dict__.get("hold") is not None:
-            self.__dict__.pop("hold").release()
+        if learn is None and "feed" in self.__dict__:
+            self.feed.close()
+            if self.hold is not None:
+                self.hold.release()
             self.__dict__["hold"] = None
         self.__dict__["_learn"] = learn
 
     def before_fit(self) -> None:
+        self.feed.close()  # of a fit that raised
         if self.hold is None:
             self.hold = Hold(self.learn.model, self.cut(self.learn.model, self.learn.splitter))
         else:
             self.hold.renew()
+        self.why = 'The cache is "off".'
+        if self.cache != "off":
+            self.why = self.feed.enter_context(feeding(self.learn, self.hold.cut, self.store, self.hold.digest))
+        self.cached = not self.why
+        if self.cached:
+            self.why = f"The still part ran once: {self.store!r}"
+        elif self.cache == "on":
+            raise _cannot_keep(self.why)
 
     def before_train(self) -> None:
         cast(Hold, self.hold).modes()
@@ -217,9 +246,31 @@ class Still(Callback):  # type: ignore[misc]
         cast(Hold, self.hold).modes()
 
     def after_fit(self) -> None:
+        self.feed.close()
         self.proof = cast(Hold, self.hold).proof()
         if not self.proof:
             warnings.warn(f"nbtune: {self.proof!r}", stacklevel=2)
+
+
+def check_cache(cache: Any) -> str:
+    """`cache` if it is a known word. Raises InputError."""
+    if cache not in ("auto", "on", "off"):
+        raise InputError(
+            f"cache={cache!r}.",
+            rule='cache is "auto", "on" or "off".',
+            likely="True or False instead of a word.",
+            next='cache="auto" uses it whenever that is the same training.',
+        )
+    return str(cache)
+
+
+def _cannot_keep(why: str) -> InputError:
+    return InputError(
+        f'cache="on" for a fit that cannot be fed from kept features: {why}',
+        rule="the still part runs first, the items reach it unchanged, and nothing else needs the input.",
+        likely="augmentation, mixup, or a cut in the middle of a skip connection.",
+        next='cache="auto", which trains live where it must; or augment=False.',
+    )
 
 
 def plan_of(model: nn.Module, cut: Cut, *, epoch: Any = None, full: Any = None) -> FreezePlan:

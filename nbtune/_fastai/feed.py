@@ -7,11 +7,13 @@ to a batch. Shuffling, dropping, epochs and the draws from random streams stay t
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from nbtune._fastai._quiet import FastaiLoader
 from nbtune._kept import Kept, Store, key_of
@@ -20,7 +22,7 @@ from nbtune.errors import FreezeError
 from nbtune.features import Boundary, boundary, captured, replayed
 from nbtune.transaction import Streams
 
-__all__ = ["feeding", "why_not"]
+__all__ = ["feeding", "tried", "why_not"]
 
 _SAME = 32  # items that must equal themselves on a second fetch
 # Callbacks of these modules do not look at the input in `before_batch`, or put it only on another type or device.
@@ -48,7 +50,20 @@ def why_not(learn: Any, cut: Any) -> str:
     looking = [type(callback).__name__ for callback in learn.cbs if _looks(callback)]
     if looking:
         return f"{', '.join(looking)} may need the input of each batch (before_batch)."
+    hooked = _hooked(learn.model, cut)
+    if hooked:
+        return f"A hook looks at {hooked}, which would not run."
     return _changing(learn)
+
+
+def _hooked(model: Any, cut: Any) -> str:
+    """A still module that somebody else's hook watches, or nothing."""
+    roots = [root for group in cut.still for root in group.modules]
+    for path, module in model.named_modules():
+        hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+        if hooked and any(path == root or path.startswith(f"{root}.") for root in roots):
+            return str(path)
+    return ""
 
 
 def _looks(callback: Any) -> bool:
@@ -100,7 +115,7 @@ def feeding(learn: Any, cut: Any, store: Store, digest: str) -> Iterator[str]:
     kept: list[Kept] = []
     if not reason:
         try:
-            where, needs_input = _tried(learn, cut)
+            where, needs_input = tried(learn, cut)
             kept = [_filled(learn, loader, where, needs_input, store, digest) for loader in learn.dls.loaders[:2]]
         except FreezeError as error:
             reason = error.given
@@ -159,7 +174,7 @@ def _still_pass(learn: Any) -> Iterator[None]:
             module.training = flag
 
 
-def _tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
+def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
     """The boundary, and whether what follows needs the input too: tried on a batch that was not recorded."""
     loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
     n, size = len(loader.dataset), min(4, len(loader.dataset))
@@ -199,7 +214,10 @@ def _filled(learn: Any, loader: Any, where: Boundary, needs_input: bool, store: 
     n_inp = getattr(learn.dls, "n_inp", 1)
     kept: Kept | None = None
     with _still_pass(learn):
-        for number in range(math.ceil(n / size)):
+        numbers = tqdm(
+            range(math.ceil(n / size)), desc="keeping features", unit="batch", leave=False, delay=0.5, file=sys.stdout
+        )
+        for number in numbers:
             places = list(range(number * size, min(n, (number + 1) * size)))
             padded = places + [0] * (size - len(places))
             batch = _fetch(loader, padded)
@@ -209,5 +227,5 @@ def _filled(learn: Any, loader: Any, where: Boundary, needs_input: bool, store: 
                 kept = Kept.empty(n, found, targets, inputs, needs_input, store.budget)
             kept.put(places, found, targets, inputs)
     assert kept is not None
-    store[key] = kept
+    store.put(digest, key, kept)
     return kept
