@@ -1,0 +1,192 @@
+"""A trained model without its training data: it predicts, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from nbtune._display import html_table, html_value, short
+from nbtune._intervals import Estimate, Floats
+from nbtune._outcomes import whole
+from nbtune.bodies.images import as_batch
+from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
+from nbtune.groups import Group
+
+__all__ = ["Architecture", "Model", "Preprocessing"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to make the network again: a name that is known where it is loaded, and simple keyword arguments.
+
+    For a body of nbtune these are its name and `n_out`, the number of classes.
+    """
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From pixels to the network's input: `size` is (height, width); mean and std are on pixels of 0 to 1."""
+
+    size: tuple[int, int]
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def prepare(self, images: Any) -> Tensor:
+        """Images in any common form as uint8 [n, channels, height, width], as they were prepared for training."""
+        return as_batch(images, self.size, self.channels)
+
+    def normalise(self, batch: Tensor) -> Tensor:
+        """A prepared batch as float, with mean and standard deviation removed."""
+        mean, std = (torch.tensor(v, device=batch.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        return (batch.float() / 255 - mean) / std
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Model:
+    """A network with its classes, preprocessing and history, as it was saved.
+
+    `module` is the network itself, in evaluation mode; `sha256` is the digest of bundle.json, which holds the
+    digests of the other files: it names this bundle and no other.
+    """
+
+    module: nn.Module
+    vocab: tuple[str, ...]
+    preprocessing: Preprocessing
+    architecture: Architecture | None
+    card: dict[str, Any]
+    groups: tuple[Group, ...]
+    metrics: dict[str, Estimate]
+    history: tuple[dict[str, Any], ...]
+    versions: dict[str, str]
+    folder: Path
+    sha256: str
+
+    def predict(self, items: Any, *, batch_size: int = 64) -> pd.DataFrame:
+        """A row an image: its `label`, and the probability of each class in a column of the class's name.
+
+        `items`: uint8 (0 to 255) or float (0 to 1) arrays or tensors, one image [h, w] or [h, w, 3] or many
+        [n, h, w] or [n, h, w, 3]; PIL images; paths of image files; a list of any of these; a task's split. A class
+        that is called "label" keeps its column, and the labels stand in "label_".
+        Raises MissingFileError, InputError or InputTypeError before the network is run.
+        """
+        size = whole("batch_size", batch_size, 1)
+        batch = self._prepared(items)
+        with _evaluating(self.module), torch.no_grad():
+            parts = [self._probabilities(chunk) for chunk in batch.split(size) if len(chunk)]
+        probs = np.concatenate([np.zeros((0, len(self.vocab))), *parts])
+        return _frame(probs, self.vocab)
+
+    def _prepared(self, items: Any) -> Tensor:
+        items = getattr(items, "x", items) if hasattr(items, "ids") else items
+        if isinstance(items, Mapping | pd.DataFrame | pd.Series | bytes):
+            raise InputTypeError(
+                f"predict() was given a {type(items).__name__}.",
+                rule="predict takes images: arrays, PIL images, paths, or a list of these.",
+                likely="A table of paths was given whole.",
+                next="model.predict(list(frame['path'])).",
+            )
+        if isinstance(items, str | PathLike):
+            items = [items]
+        if isinstance(items, np.ndarray | Tensor | Image.Image) or not hasattr(items, "__iter__"):
+            return self.preprocessing.prepare(items)
+        parts = [self.preprocessing.prepare(_opened(item)) for item in items]
+        return torch.cat([self.preprocessing.prepare([]), *parts])
+
+    def _probabilities(self, batch: Tensor) -> Floats:
+        weight = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(0))
+        scores = self.module(self.preprocessing.normalise(batch.to(weight.device)).to(weight.dtype))
+        wanted = (len(batch), len(self.vocab))
+        if not isinstance(scores, Tensor) or tuple(scores.shape) != wanted or not scores.isfinite().all():
+            given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise BundleError(
+                f"The network gave {given}, or values that are not finite, for {len(batch)} images.",
+                rule=f"The network gives finite scores {list(wanted)}: one for each class.",
+                likely="Its training diverged, or its head is for another number of classes.",
+                next="save the model again after a run whose losses are finite.",
+            )
+        probs: Floats = scores.float().softmax(dim=1).double().cpu().numpy()
+        return probs
+
+    def __repr__(self) -> str:
+        name = self.architecture.name if self.architecture else type(self.module).__name__
+        accuracy = self.metrics.get("accuracy")
+        worth = f", accuracy {accuracy}" if accuracy else ""
+        classes = ", ".join(self.vocab[:6]) + (", …" if len(self.vocab) > 6 else "")
+        return f"Model {name!r} for {len(self.vocab)} classes ({classes}){worth}. Use .predict(images)."
+
+    def _repr_html_(self) -> str:
+        params = sum(p.numel() for p in self.module.parameters())
+        rows = [
+            ("classes", ", ".join(self.vocab[:20]) + (" …" if len(self.vocab) > 20 else "")),
+            ("parameters", short(params)),
+            ("input", f"{self.preprocessing.channels} × {self.preprocessing.size[0]} × {self.preprocessing.size[1]}"),
+            *((name, f"{estimate}") for name, estimate in self.metrics.items()),
+            *((str(key), str(value)) for key, value in self.card.items() if isinstance(value, str) and value),
+            ("sha256", self.sha256),
+        ]
+        return html_value("Model", repr(self), html_table(["", ""], rows))
+
+
+def _frame(probs: Floats, vocab: tuple[str, ...]) -> pd.DataFrame:
+    name = "label"
+    while name in vocab:
+        name += "_"
+    frame = pd.DataFrame(probs, columns=list(vocab))
+    frame.insert(0, name, [vocab[c] for c in probs.argmax(axis=1)] if len(probs) else pd.Series(dtype=object))
+    return frame
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode, with every training flag and torch's random streams put back."""
+    modes = [(part, part.training) for part in module.modules()]
+    devices = sorted({p.device.index for p in module.parameters() if p.device.type == "cuda"})
+    with torch.random.fork_rng(devices=devices):
+        try:
+            module.eval()
+            yield
+        finally:
+            for part, mode in modes:
+                part.training = mode
+
+
+def _opened(item: Any) -> Any:
+    """A path as its image; anything else as it is."""
+    if not isinstance(item, str | PathLike):
+        return item
+    path = Path(item)
+    if not path.is_file():
+        raise MissingFileError(
+            f"There is no image file {str(path)!r}.",
+            rule="A path leads to an image file.",
+            likely="A spelling, or a path relative to another folder.",
+            next="look at Path(path).resolve().",
+        )
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            # Pillow only warns up to twice its limit of pixels.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image.load()
+            return image.copy()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read as an image: {str(error)[:100]}",
+            rule="Pillow can open and decode the whole file.",
+            likely="It is truncated, far too large, or no image.",
+            next="open it in a viewer, and save it again as PNG.",
+        ) from error

@@ -1,0 +1,143 @@
+"""Folders that appear by one rename, and files that are looked at before they are read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from nbtune.errors import BundleError, MissingFileError
+
+__all__ = ["file_size", "hashed", "newest", "opened", "read_small", "write_folder"]
+
+CHUNK = 1 << 20
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], ours: Callable[[Path], bool]) -> None:
+    """Write `files` as `folder`, all or nothing: into a hidden sibling, synced, then renamed.
+
+    An existing folder is replaced; should the process die between the two renames that this takes, the old one
+    lies beside it and `newest` finds it. `ours` says whether such a leftover may be removed. Raises OSError.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _heal(folder, ours)
+    part = folder.parent / f".{folder.name}.{uuid4().hex}.part"
+    try:
+        part.mkdir()
+        for name, content in files.items():
+            _write(part / name, content)
+        _sync(part)
+        _swap(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    _sync(folder.parent)
+
+
+def newest(folder: Path) -> Path:
+    """`folder`, or what a save that was cut short left of the one before."""
+    previous = _previous(folder)
+    return previous if previous.is_dir() and not folder.exists() else folder
+
+
+def _previous(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.previous"
+
+
+def _heal(folder: Path, ours: Callable[[Path], bool]) -> None:
+    previous = _previous(folder)
+    if not folder.exists() and previous.is_dir():
+        os.replace(previous, folder)
+    elif ours(previous):
+        shutil.rmtree(previous)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make names in `folder` durable (POSIX; elsewhere a folder cannot be opened)."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _swap(part: Path, folder: Path) -> None:
+    if not folder.exists():
+        os.replace(part, folder)
+        return
+    previous = _previous(folder)
+    os.replace(folder, previous)
+    try:
+        os.replace(part, folder)
+    except BaseException:
+        os.replace(previous, folder)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+@contextmanager
+def opened(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """The regular file `name` of `folder`, open for reading.
+
+    Raises MissingFileError when it is not there, BundleError when it is no regular file or lies elsewhere.
+    """
+    path = folder / name
+    if not path.exists():
+        raise MissingFileError(
+            f"{folder.name!r} has no {name}.",
+            rule="A bundle is a folder with bundle.json, weights.safetensors and README.md.",
+            likely="The copy is incomplete, or the folder is not a bundle.",
+            next="copy the whole folder again.",
+        )
+    # A pipe or device would block or never end; a link may lead to any file of the machine.
+    if path.resolve().parent != folder.resolve() or not stat.S_ISREG(path.stat().st_mode):
+        raise BundleError(
+            f"{name} in {folder.name!r} is a link out of the folder, or no regular file.",
+            rule="Every file of a bundle lies in its folder.",
+            likely="A cache made of links, or a bundle that was tampered with.",
+            next="copy the files themselves into the folder (cp -rL).",
+        )
+    with open(path, "rb") as file:
+        yield file
+
+
+def file_size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def read_small(folder: Path, name: str, limit: int) -> bytes:
+    """The whole file, if it has at most `limit` bytes. Raises BundleError or MissingFileError."""
+    with opened(folder, name) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise BundleError(
+            f"{name} has more than {limit:,} bytes.",
+            rule=f"{name} has at most {limit:,} bytes.",
+            likely="It is not a bundle's file, or was tampered with.",
+            next="get the bundle again from its author.",
+        )
+    return content
+
+
+def hashed(file: BinaryIO) -> str:
+    """sha256 of an open file from its start, in constant memory."""
+    file.seek(0)
+    digest = sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
