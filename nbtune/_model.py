@@ -178,11 +178,12 @@ def _opened(item: Any) -> Any:
             next="look at Path(path).resolve().",
         )
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings():
             # Pillow only warns up to twice its limit of pixels.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image.load()
-            return image.copy()
+            with Image.open(path) as image:
+                image.load()
+                return image.copy()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             f"{str(path)!r} cannot be read as an image: {str(error)[:100]}",

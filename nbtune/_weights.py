@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from nbtune._safefiles import file_size
 from nbtune.errors import BundleError, InputError, InputTypeError
@@ -71,13 +72,15 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def _check_storable(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    odd = {n: t for n, t in tensors.items() if t.is_meta or t.layout != torch.strided or t.dtype not in KINDS.values()}
-    for name, tensor in odd.items():
+    for name, tensor in tensors.items():
+        lazy = is_lazy(tensor)
+        if not lazy and not tensor.is_meta and tensor.layout == torch.strided and tensor.dtype in KINDS.values():
+            continue
         raise InputTypeError(
-            f"{name} is a {tensor.dtype} tensor with layout {tensor.layout} on {tensor.device}.",
+            f"{name} is " + ("not made yet." if lazy else f"a {tensor.layout} {tensor.dtype} on {tensor.device}."),
             rule=f"A bundle keeps dense tensors of {', '.join(str(kind)[6:] for kind in KINDS.values())}.",
-            likely="The model is quantised, sparse, complex, or not loaded yet (meta device).",
-            next="save the model before it is quantised.",
+            likely="The model is quantised, sparse, complex, or not loaded yet (lazy layers, meta device).",
+            next="run the model once on a batch, and save it before it is quantised.",
         )
     extra = [name for name in model.state_dict() if name not in tensors]
     if extra:
