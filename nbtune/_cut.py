@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import nn
@@ -57,13 +57,15 @@ class Cut:
         still = {root for group in self.still for root in group.modules}
         above_live = {up for group in self.training for root in group.modules for up in _upwards(root)}
         above_still = {up for root in still for up in _upwards(root)} - above_live
-        held: list[nn.Module] = []
-        following: list[nn.Module] = []
-        for path, module in model.named_modules():
-            if path in above_still or any(up in still for up in _upwards(path)):
-                follows = self.norms != "still" and is_norm(module)
-                (following if follows else held).append(module)
-        return held, following
+        # Every path of a module counts: one that a still and a training group share is still, as its tensors are.
+        found = {
+            id(module): module
+            for path, module in model.named_modules(remove_duplicate=False)
+            if path in above_still or any(up in still for up in _upwards(path))
+        }
+        following = [m for m in found.values() if self.norms != "still" and is_norm(m)]
+        follows = {id(module) for module in following}
+        return [module for key, module in found.items() if key not in follows], following
 
     def frozen(self, model: nn.Module) -> dict[str, torch.Tensor]:
         """Every tensor and buffer that must not change, by name."""
@@ -80,10 +82,11 @@ class Cut:
         for group in self.groups:
             home = group.name if group.name in lists else self.training[0].name if self.training else ""
             for name in group.tensors:
-                tensor, fixed = every[name]
-                if isinstance(tensor, nn.Parameter) and not fixed and id(tensor) not in seen:
+                tensor, fixed = every[name] if name in every else _gone(name)
+                learns = isinstance(tensor, nn.Parameter) and (tensor.is_floating_point() or tensor.is_complex())
+                if learns and not fixed and id(tensor) not in seen:
                     seen.add(id(tensor))
-                    lists[home].append((name, tensor))
+                    lists[home].append((name, cast(nn.Parameter, tensor)))
         return [(group, lists[group.name]) for group in self.training]
 
     def tied(self, model: nn.Module) -> tuple[str, ...]:
@@ -111,6 +114,15 @@ class Cut:
             if name in tensors and id(tensors[name]) not in free
         }
         return {name: (tensor, id(tensor) in fixed) for name, tensor in tensors.items()}
+
+
+def _gone(name: str) -> NoReturn:
+    raise FreezeError(
+        f"the model has no tensor {name!r}.",
+        rule="the groups are those of the model that is trained.",
+        likely="the model was replaced, or layers were, after the groups were made.",
+        next="make the Tuner (or the Still) anew.",
+    )
 
 
 def _upwards(path: str) -> list[str]:

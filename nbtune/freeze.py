@@ -57,8 +57,9 @@ class FreezePlan:
     trainable: int  # parameters that train, tied ones counted once
     total: int
     tied: tuple[str, ...] = ()  # in training groups, but still since a still group shares them
-    epoch: Any = None  # Cost: seconds an epoch under this plan, estimated
-    full: Any = None  # Cost: seconds an epoch with every group training
+    loose: tuple[str, ...] = ()  # should be still, but take a gradient now: somebody unfroze them since
+    live: Any = None  # Cost: seconds an epoch under this plan without the cache, estimated
+    kept: Any = None  # Cost: seconds an epoch from kept features, where that may be done; the filling not counted
 
     @property
     def still(self) -> tuple[str, ...]:
@@ -74,12 +75,14 @@ class FreezePlan:
         text = f"{who} train{'s' if len(live) == 1 else ''} ({short(self.trainable)} of {short(self.total)} parameters)"
         if self.still and self.norms != "still":
             text += f"; norm layers of the still part {'follow the data' if self.norms == 'stats' else 'train'}"
-        if self.epoch is not None:
-            text += f"; about {self.epoch} an epoch"
-            if self.full is not None and self.still:
-                text += f", {self.full} with every group training"
+        if self.kept is not None and self.live is not None:
+            text += f"; about {self.kept} an epoch, {self.live} without the cache"
+        elif self.live is not None:
+            text += f"; about {self.live} an epoch"
         if self.tied:
             text += f"; still because shared with a still group: {', '.join(self.tied)}"
+        if self.loose:
+            text += f"; somebody unfroze {len(self.loose)} still tensors since, which the next fit undoes"
         return text + "."
 
     def __repr__(self) -> str:
@@ -109,12 +112,15 @@ class Hold:
     Raises FreezeError if nothing would be left to train.
     """
 
-    def __init__(self, model: nn.Module, cut: Cut, *, hook: bool = False) -> None:
-        self.model, self.cut = model, cut
-        self._wanted = [(p, p.requires_grad) for p in model.parameters()]
-        self._held, self._following = cut.modules(model)
+    def __init__(self, model: nn.Module, cut: Cut, *, hook: bool = False, prove: bool = True) -> None:
+        self.model, self.cut, self.prove = model, cut, prove
+        wanted = [(p, p.requires_grad) for p in model.parameters()]
+        flags, mode = [(m, m.training) for m in model.modules()], model.training
+        self._wanted, self._flags, self._mode = wanted, flags, mode
+        self._hook: Any = None
         self.renew()
-        self._hook = model.register_forward_pre_hook(self._enforce) if hook else None
+        if hook:
+            self.watch()
 
     def renew(self) -> None:
         """Enforce the cut again (somebody may have unfrozen or loaded weights) and begin a new proof."""
@@ -126,25 +132,34 @@ class Hold:
                 likely="the groups that should train have no parameters, or share them with still groups.",
                 next="freeze fewer groups.",
             )
+        self._held, _ = self.cut.modules(self.model)
+        self._fixed = [p for p in self.model.parameters() if id(p) not in live]
         for parameter in self.model.parameters():
-            if parameter.is_floating_point() or parameter.is_complex():
-                parameter.requires_grad_(id(parameter) in live)
-            if id(parameter) not in live:
-                parameter.grad = None
-        self._before = digests(self.cut.frozen(self.model))
+            if id(parameter) in live:
+                parameter.requires_grad_(True)
+        self.enforce()
+        self._before = digests(self.cut.frozen(self.model)) if self.prove else {}
         self.digest = hashlib.blake2b(repr(sorted(self._before.items())).encode(), digest_size=16).hexdigest()
 
-    def modes(self) -> None:
-        """Put the still part in eval mode (its following norms in training mode) if the model trains."""
-        if not self.model.training:
-            return
-        for module in self._held:
-            module.training = False
-        for module in self._following:
-            module.training = True
+    def enforce(self, *_: Any) -> None:
+        """The still part takes no gradient and, while the model trains, is in eval mode; whoever changed that."""
+        for parameter in self._fixed:
+            if parameter.requires_grad:
+                parameter.requires_grad_(False)
+            parameter.grad = None
+        if self.model.training:
+            for module in self._held:
+                module.training = False
 
-    def _enforce(self, *_: Any) -> None:
-        self.modes()
+    def watch(self) -> None:
+        """Enforce before every forward pass, until `release` or `unwatch`."""
+        self.unwatch()
+        self._hook = self.model.register_forward_pre_hook(self.enforce)
+
+    def unwatch(self) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
 
     def proof(self) -> FreezeProof:
         """Compare every frozen tensor with what it was when the hold began."""
@@ -153,11 +168,14 @@ class Hold:
         return FreezeProof(len(self._before), changed)
 
     def release(self) -> None:
-        """Let go: `requires_grad` and hooks as they were."""
+        """Let go: `requires_grad`, training flags and hooks as they would be without the hold."""
+        self.unwatch()
         for parameter, wanted in self._wanted:
             parameter.requires_grad_(wanted)
-        if self._hook is not None:
-            self._hook.remove()
+        same, held = self.model.training == self._mode, {id(module) for module in self._held}
+        for module, flag in self._flags:
+            if id(module) in held:
+                module.training = flag if same else self.model.training
 
     def __enter__(self) -> Hold:
         return self
@@ -183,6 +201,7 @@ class Still(Callback):  # type: ignore[misc]
     order = 88  # after whatever else changes training modes
     run_valid = False
     takes_part = True
+    prove = True  # False: no digests, where only the cost is asked
 
     def __init__(
         self,
@@ -226,12 +245,19 @@ class Still(Callback):  # type: ignore[misc]
 
     def before_fit(self) -> None:
         self.feed.close()  # of a fit that raised
+        self.proof = None
+        if self.hold is not None and self.hold.model is not self.learn.model:
+            self.hold.release()
+            self.hold = None
         if self.hold is None:
-            self.hold = Hold(self.learn.model, self.cut(self.learn.model, self.learn.splitter))
+            self.hold = Hold(self.learn.model, self.cut(self.learn.model, self.learn.splitter), prove=self.prove)
         else:
             self.hold.renew()
+        self.hold.watch()
         self.why = 'The cache is "off".'
-        if self.cache != "off":
+        if any(isinstance(other, Still) and other is not self for other in self.learn.cbs):
+            self.why = "Two callbacks hold this model still, so it is trained live."
+        elif self.cache != "off":
             self.why = self.feed.enter_context(feeding(self.learn, self.hold.cut, self.store, self.hold.digest))
         self.cached = not self.why
         if self.cached:
@@ -240,14 +266,14 @@ class Still(Callback):  # type: ignore[misc]
             raise _cannot_keep(self.why)
 
     def before_train(self) -> None:
-        cast(Hold, self.hold).modes()
-
-    def before_batch(self) -> None:
-        cast(Hold, self.hold).modes()
+        cast(Hold, self.hold).enforce()
 
     def after_fit(self) -> None:
         self.feed.close()
-        self.proof = cast(Hold, self.hold).proof()
+        if self.hold is None:  # another callback's before_fit raised before ours
+            return
+        self.hold.unwatch()
+        self.proof = self.hold.proof()
         if not self.proof:
             warnings.warn(f"nbtune: {self.proof!r}", stacklevel=2)
 
@@ -273,24 +299,22 @@ def _cannot_keep(why: str) -> InputError:
     )
 
 
-def plan_of(model: nn.Module, cut: Cut, *, epoch: Any = None, full: Any = None) -> FreezePlan:
-    """The FreezePlan that is true of `model` now; `epoch` and `full` are its costs."""
+def plan_of(model: nn.Module, cut: Cut, *, live: Any = None, kept: Any = None) -> FreezePlan:
+    """The FreezePlan that is true of `model` now; `live` and `kept` are its costs."""
     parameters = {id(p): p for p in model.parameters()}
-    live = sum(p.numel() for p in parameters.values() if p.requires_grad)
+    count = sum(p.numel() for p in parameters.values() if p.requires_grad)
     total = sum(p.numel() for p in parameters.values())
     groups = tuple(groups_of(model, cut))
-    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, live, total, cut.tied(model), epoch, full)
+    loose = tuple(name for name, tensor in cut.frozen(model).items() if tensor.requires_grad)
+    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, count, total, cut.tied(model), loose, live, kept)
 
 
 def groups_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None) -> LayerGroups:
     """The groups as they are in training: flags are put as a training batch would find them, read, put back."""
     flags = [(module, module.training) for module in model.modules()]
     model.train()
-    held, following = cut.modules(model)
-    for module in held:
+    for module in cut.modules(model)[0]:
         module.training = False
-    for module in following:
-        module.training = True
     try:
         return read(model, cut.groups, lrs)
     finally:
@@ -311,7 +335,7 @@ def reinitialise(model: nn.Module) -> None:
             f"the model cannot be drawn anew: {', '.join(sorted(set(without)))} have no reset_parameters.",
             rule="from_scratch needs a way to draw every weight.",
             likely="tokens or embeddings that are bare parameters.",
-            next="build the Learner on an untrained model and use recipes.plain instead.",
+            next="build a Learner on an untrained model and give it nt.Recipe((nt.Phase(10, lr=1e-2),)).",
         )
     for module in own:
         cast(Any, module).reset_parameters()
