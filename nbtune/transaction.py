@@ -49,27 +49,51 @@ class Streams:
             torch.cuda.set_rng_state_all(self.cuda)
 
 
-@contextmanager
-def untouched(learn: Any) -> Iterator[None]:
+class untouched:  # noqa: N801 - reads as a verb's adjective: with untouched(learn)
     """Whatever happens to `learn` inside the block is undone when the block ends, to the bit.
 
     Kept: weights, buffers, gradients, `requires_grad`, training flags, hooks, the optimizer with its state,
-    the loaders' own random streams, the global ones, callbacks (which, their order, their attributes), the
-    Learner's attributes and autocast. Not kept: objects that callbacks share with the outside.
+    the loaders' own random streams, the global ones, callbacks (which, their order, their attributes), metrics,
+    the Learner's attributes and autocast. Not kept: other objects that callbacks share with the outside.
 
+    An interrupt in the block ends it as usual; one that arrives while things are put back is raised after it.
     Memory: a copy of the weights, their gradients and the optimizer's state.
     """
-    undo = [_model(learn.model), _attributes(learn), _loaders(learn.dls), Streams().restore]
-    undo += [_attributes(callback, deep=True) for callback in learn.cbs]
-    if learn.opt is not None:
-        undo += _optimizer(learn.opt)
-    try:
-        with autocast_kept():
-            yield
-    finally:
-        with shielded():
-            for step in undo:
+
+    def __init__(self, learn: Any) -> None:
+        self.learn = learn
+        self._closing = False
+        self._held: list[Any] = []
+        self._usual: Any = None
+
+    def __enter__(self) -> Any:
+        learn = self.learn
+        undo = [autocast_undo(), _model(learn.model), _attributes(learn), _loaders(learn.dls), Streams().restore]
+        undo += [_deep(callback) for callback in learn.cbs]
+        undo += [_deep(measure) for measure in _measures(learn)]
+        self._undo = undo + (_optimizer(learn.opt) if learn.opt is not None else [])
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+            self._usual = signal.getsignal(signal.SIGINT)
+            signal.signal(signal.SIGINT, self._interrupted)
+        return learn
+
+    def _interrupted(self, number: int, frame: Any) -> None:
+        # In our own methods (an instant before or after the block) an exception would leave things half put back.
+        if self._closing or (frame is not None and frame.f_locals.get("self") is self):
+            self._held.append((number, frame))
+        else:
+            self._usual(number, frame)
+
+    def __exit__(self, *_: object) -> None:
+        self._closing = True
+        try:
+            for step in self._undo:
                 step()
+        finally:
+            if self._usual is not None:
+                signal.signal(signal.SIGINT, self._usual)
+        if self._held:
+            self._usual(*self._held[-1])
 
 
 @contextmanager
@@ -117,12 +141,20 @@ def graceful(stop: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def autocast_kept() -> Iterator[None]:
     """Put autocast back when the block ends: fastai's mixed precision leaks it when a step raises."""
-    kinds = ["cpu", "cuda"]
-    before = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in kinds]
-    caching, nesting = torch.is_autocast_cache_enabled(), _autocast_nesting()
+    undo = autocast_undo()
     try:
         yield
     finally:
+        undo()
+
+
+def autocast_undo() -> Callable[[], None]:
+    """Puts autocast back to what it is now."""
+    kinds = ["cpu", "cuda"]
+    before = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in kinds]
+    caching, nesting = torch.is_autocast_cache_enabled(), _autocast_nesting()
+
+    def undo() -> None:
         for kind, (enabled, dtype) in zip(kinds, before, strict=True):
             torch.set_autocast_enabled(kind, enabled)
             torch.set_autocast_dtype(kind, dtype)
@@ -130,6 +162,8 @@ def autocast_kept() -> Iterator[None]:
         while _autocast_nesting() > nesting:
             if torch.autocast_decrement_nesting() == 0:
                 torch.clear_autocast_cache()
+
+    return undo
 
 
 def _autocast_nesting() -> int:
@@ -143,12 +177,13 @@ def _model(model: nn.Module) -> Callable[[], None]:
     values = [tensor.detach().clone() for tensor in tensors]
     grads = [None if tensor.grad is None else tensor.grad.clone() for tensor in tensors]
     wants = [tensor.requires_grad for tensor in tensors]
-    modules = [(module, _shallow(vars(module))) for module in model.modules()]
+    modules = [_attributes(module) for module in model.modules()]
+    hooks = [_undo_hooks(tensor) for tensor in tensors]
 
     @torch.no_grad()
     def undo() -> None:
-        for module, before in modules:
-            _put_back(vars(module), before)
+        for step in [*modules, *hooks]:
+            step()
         for tensor, value, grad, want in zip(tensors, values, grads, wants, strict=True):
             if tensor.dtype == value.dtype and tensor.device == value.device and tensor.shape == value.shape:
                 tensor.copy_(value)
@@ -161,12 +196,47 @@ def _model(model: nn.Module) -> Callable[[], None]:
     return undo
 
 
-def _shallow(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Attributes with their containers copied one level deep (a module's hooks and buffers are dicts)."""
-    return {
-        name: value.copy() if isinstance(value, (dict, list, set)) or _is_l(value) else value
-        for name, value in attributes.items()
+def _undo_hooks(tensor: torch.Tensor) -> Callable[[], None]:
+    """Undo for hooks on a tensor: torch's engine holds the very dict, so it is refilled."""
+    names = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    before = {name: dict(getattr(tensor, name, None) or {}) for name in names}
+
+    def undo() -> None:
+        for name, hooks in before.items():
+            if (held := getattr(tensor, name, None)) is not None:
+                _refill(held, hooks)
+
+    return undo
+
+
+def _attributes(thing: Any) -> Callable[[], None]:
+    """Undo for an object's attributes and, one level deep, the contents of its containers (a module's hooks).
+
+    The containers themselves stay, so that whoever holds one (hook handles, samplers) still holds the right one.
+    """
+    before = {
+        name: (value, value.copy() if isinstance(value, (dict, list, set)) or _is_l(value) else None)
+        for name, value in vars(thing).items()
     }
+
+    def undo() -> None:
+        vars(thing).clear()
+        for name, (value, contents) in before.items():
+            if contents is not None:
+                _refill(value, contents)
+            vars(thing)[name] = value
+
+    return undo
+
+
+def _refill(container: Any, contents: Any) -> None:
+    if isinstance(container, (dict, set)):
+        container.clear()
+        container.update(contents)
+    elif isinstance(container, list):
+        container[:] = contents
+    else:
+        container.items = contents.items
 
 
 def _is_l(value: Any) -> bool:
@@ -174,22 +244,9 @@ def _is_l(value: Any) -> bool:
     return type(value).__name__ == "L" and hasattr(value, "items")
 
 
-def _put_back(attributes: dict[str, Any], before: dict[str, Any]) -> None:
-    """Restore in place, so that whoever holds a container (hook handles do) still holds the right one."""
-    now = dict(attributes)
-    attributes.clear()
-    for name, value in before.items():
-        held = now.get(name)
-        if isinstance(held, dict) and type(held) is type(value):
-            held.clear()
-            held.update(value)
-            value = held
-        attributes[name] = value
-
-
-def _attributes(thing: Any, deep: bool = False) -> Callable[[], None]:
-    """Undo for an object's attributes; `deep` also copies nested containers and the tensors in them."""
-    before = {name: _copied(value) for name, value in vars(thing).items()} if deep else _shallow(vars(thing))
+def _deep(thing: Any) -> Callable[[], None]:
+    """Undo for an object's attributes with the containers nested in them and the tensors in those, copied."""
+    before = {name: _copied(value) for name, value in vars(thing).items()}
 
     def undo() -> None:
         vars(thing).clear()
@@ -198,11 +255,22 @@ def _attributes(thing: Any, deep: bool = False) -> Callable[[], None]:
     return undo
 
 
+def _measures(learn: Any) -> list[Any]:
+    """fastai's metrics and running losses, wherever the Learner and its callbacks keep them."""
+    found: dict[int, Any] = {}
+    for owner in [learn, *learn.cbs]:
+        for value in vars(owner).values():
+            for item in value if isinstance(value, (list, tuple)) or _is_l(value) else [value]:
+                if hasattr(type(item), "accumulate") and hasattr(type(item), "reset"):
+                    found[id(item)] = item
+    return list(found.values())
+
+
 def _optimizer(opt: Any) -> list[Callable[[], None]]:
     """Undo for a fastai optimizer, and for the torch optimizer that an OptimWrapper holds."""
-    undo = [_attributes(opt, deep=True)]
+    undo = [_deep(opt)]
     if isinstance(inner := vars(opt).get("opt"), torch.optim.Optimizer):
-        undo.append(_attributes(inner, deep=True))
+        undo.append(_deep(inner))
     return undo
 
 

@@ -33,30 +33,35 @@ def takes_part(callback: Any) -> bool:
     return any(event in place for event in _STEP for place in places)
 
 
-@contextmanager
-def borrowed(learn: Any) -> Iterator[Any]:
+class borrowed(untouched):  # noqa: N801 - as untouched
     """`learn` for a trial: no bar, no log, no tracker, no file; afterwards it is as before, to the bit."""
-    with untouched(learn):
-        kept = [callback for callback in learn.cbs if takes_part(callback)]
-        learn.cbs = type(learn.cbs)(kept)
-        learn.logger, learn.create_mbar = _silent, False
-        yield learn
+
+    def __enter__(self) -> Any:
+        learn = super().__enter__()
+        try:
+            learn.cbs = type(learn.cbs)(callback for callback in learn.cbs if takes_part(callback))
+            learn.logger, learn.create_mbar = _silent, False
+        except BaseException:
+            self.__exit__()
+            raise
+        return learn
 
 
 @contextmanager
 def quiet(learn: Any) -> Iterator[None]:
-    """Without fastai's progress bar and printed table; put back also when the block raises."""
-    cbs, logger, mbar = learn.cbs, learn.logger, learn.create_mbar
-    bars = [callback for callback in cbs if type(callback).__name__ == "ProgressCallback"]
+    """Without fastai's progress bar and printed table; put back, in their place, also when the block raises."""
+    before, logger, mbar = list(learn.cbs), learn.logger, learn.create_mbar
+    bars = [callback for callback in before if type(callback).__name__ == "ProgressCallback"]
     learn.logger, learn.create_mbar = _silent, False
-    for bar in bars:
-        learn.cbs.remove(bar)
+    learn.cbs = type(learn.cbs)(callback for callback in before if callback not in bars)
     try:
         yield
     finally:
         learn.logger, learn.create_mbar = logger, mbar
+        now = list(learn.cbs)
         for bar in bars:
-            learn.cbs.append(bar)
+            now.insert(before.index(bar), bar)
+        learn.cbs = type(learn.cbs)(now)
 
 
 def _silent(*_: Any) -> None:
