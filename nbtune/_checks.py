@@ -10,7 +10,7 @@ from nbtune._fastai import Learner
 from nbtune.errors import InputError, InputTypeError, TrainingError
 from nbtune.finder import LRCurve
 
-__all__ = ["check_batches", "check_cache", "check_learner", "check_seed", "suggested"]
+__all__ = ["check_batches", "check_learner", "check_seed", "check_views", "suggested"]
 
 
 def check_learner(learn: Any) -> None:
@@ -84,14 +84,14 @@ def check_batches(learn: Any) -> None:
         )
 
 
-def check_cache(cache: str, views: int) -> None:
-    """Raise InputError for what only an activation cache can do, which this version does not have."""
-    if cache == "on" or views != 1:
+def check_views(views: int) -> None:
+    """Raise InputError for more than one augmented view an item, which this version does not keep."""
+    if views != 1:
         raise InputError(
-            f"cache={cache!r}, views={views}.",
-            rule='this version trains live: cache is "auto" or "off", views is 1.',
-            likely="a walkthrough for a later version, which has the activation cache.",
-            next='cache="auto"',
+            f"views={views}.",
+            rule="this version keeps one view an item: views is 1.",
+            likely="a walkthrough for a later version.",
+            next="views=1, or augment=True, which trains live.",
         )
 
 

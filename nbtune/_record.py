@@ -52,7 +52,7 @@ def code(learn: Any, seed: int, said: Sequence[str], has_test: bool) -> str:
     origin = getattr(learn, "nbtune_origin", None)
     head = ["import nbtune as nt", ""]
     if origin is not None:
-        head += [f"task = {origin.task.code}", f"learn = task.learner({origin.code})"]
+        head += [f"task = {origin.task.code}", f"learn = {origin.code}"]
     else:
         head += ["learn = ...  # your own fastai Learner"]
     test = ", test=task.test" if origin is not None and has_test else ""
@@ -69,15 +69,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def card(learn: Any, plan: FreezePlan, history: History, reports: Sequence[Report], script: str) -> str:
+def card(learn: Any, plan: FreezePlan, history: History, last: Report | None, script: str) -> str:
     """The model card as Markdown (after Mitchell et al., 2019): data, training, results, how to repeat it."""
     origin = getattr(learn, "nbtune_origin", None)
     parts = ["# Model card"]
     if origin is not None:
         parts += ["## Task", f"{origin.task!r}", "", f"{origin.task.card!r}", "", f"Body: {origin.body!r}"]
     parts += ["## Training", repr(history), "", _table(history), "", f"At the end: {plan!r}"]
-    if reports:
-        last = reports[-1]
+    if last is not None:
         rows = [f"| {name} | {estimate!r} |" for name, estimate in last.metrics.items()]
         parts += [
             "## Results on the test set",

@@ -17,7 +17,7 @@ from nbtune.phases import Phase
 from nbtune.rates import Rates
 from nbtune.transaction import autocast_kept, graceful
 
-__all__ = ["train"]
+__all__ = ["augments", "train"]
 
 
 def train(
@@ -28,6 +28,7 @@ def train(
     *,
     number: int,
     seed: int,
+    still: Still | None,
     cbs: Sequence[Any],
     stop: Callable[[], None],
     stopped: Callable[[], bool],
@@ -50,8 +51,11 @@ def train(
             stack.enter_context(graceful(stop))
             stack.enter_context(quiet(learn))
             stack.enter_context(autocast_kept())
-            if phase.augment is False:
+            if not augments(learn, cut, phase):
                 stack.enter_context(without_augmentation(learn))
+            if still is not None:
+                still.cache = phase.cache
+                stack.callback(still.feed.close)
             seed_all(learn, seed)
             recorder = [] if any(isinstance(cb, Recorder) for cb in learn.cbs) else [Recorder()]
             try:
@@ -72,9 +76,10 @@ def train(
             seed=seed,
             steps=follow.steps,
             ended=follow.ended or (f"ended early: {error}" if error else "finished"),
-            why=_why_live(cut),
-            proof=_proof(learn),
-            augmented=phase.augment is not False,
+            cached=still is not None and still.cached,
+            why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
+            proof=still.proof if still is not None else None,
+            augmented=augments(learn, cut, phase),
         )
         rows = tuple(follow.rows)
         on_end(History(rows, (record,), best_row(rows)))
@@ -84,9 +89,8 @@ def _named(names: Sequence[str]) -> str:
     return " + ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
-def _why_live(cut: Cut) -> str:
-    return "Nothing is still, so there is nothing to cache." if not cut.first else "Trained live: no cache yet."
-
-
-def _proof(learn: Any) -> Any:
-    return next((callback.proof for callback in learn.cbs if isinstance(callback, Still)), None)
+def augments(learn: Any, cut: Cut, phase: Phase) -> bool:
+    """Does the phase train with the random transforms? Not where what is still could be kept instead."""
+    if phase.augment is None and hasattr(learn, "nbtune_origin"):
+        return not (cut.first and cut.norms == "still")
+    return phase.augment is not False

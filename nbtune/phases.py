@@ -33,7 +33,7 @@ class Phase:
     wd: float | None = None  # weight decay, 0 or more; None = the Learner's
     schedule: str = "one_cycle"  # "one_cycle", "cosine", "linear", "flat"
     norms: str = "still"  # norm layers of the still part: "still", "stats", "train"
-    augment: bool | None = None  # False: train batches without the random transforms; None, True: as they are
+    augment: bool | None = None  # with the random transforms; None: not in still phases of a task's Learner
     pct_start: float = 0.25  # one_cycle: share of the steps on which the rate rises
     div: float = 25.0  # one_cycle: begins at rate / div
     cache: str = "auto"  # activation cache: "auto", "on", "off"

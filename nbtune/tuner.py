@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nbtune import _checks, _record
+from nbtune import _checks, _record, bundle
 from nbtune._cut import Cut, Grouping, digests, grouping
-from nbtune._fastai.borrow import borrowed, seed_all
-from nbtune._fastai.predict import predictions, vocabulary
+from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
+from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
 from nbtune._fastai.steps import first_batch, optimizer, trial
+from nbtune._kept import Store, key_of
 from nbtune._states import States
 from nbtune._test_set import TestSet
-from nbtune._train import train
-from nbtune.costs import epoch_cost
+from nbtune._train import augments, train
+from nbtune.costs import epoch_cost, kept_cost
 from nbtune.errors import InputTypeError, TrainingError
 from nbtune.evaluate import Report, report
 from nbtune.finder import LRCurve, range_test
@@ -66,12 +68,13 @@ class Tuner:
         self._plan: FreezePlan | None = None
         self._rates: Rates | None = None
         self._states = States(self.run_dir)
+        self._store = Store()
         self._at = "last"
         self._todo: list[Phase] = []
         self._recipe: Recipe | None = None
         self._stop = threading.Event()
         self._said: list[str] = []
-        self._reports: list[Report] = []
+        self._reports: list[tuple[str, Report]] = []
 
     # What there is
 
@@ -110,7 +113,7 @@ class Tuner:
 
     def _freeze(self, group: int | str, norms: str, cost: bool = True) -> FreezePlan:
         cut = Cut(self._cut.groups, index_of(self._cut.groups, group), norms)
-        still = Still(cut.first, cut.norms, groups=cut.groups) if cut.first else None
+        still = Still(cut.first, cut.norms, groups=cut.groups, store=self._store) if cut.first else None
         if still is not None:
             still.hold = Hold(self.learn.model, cut)  # raises before anything is changed
         if self._still is not None:
@@ -122,9 +125,10 @@ class Tuner:
             for parameter in self.learn.model.parameters():
                 parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
         self._still, self._cut = still, cut
-        epoch = epoch_cost(self.learn, cut) if cost else None
-        full = epoch_cost(self.learn, Cut(cut.groups, 0)) if cost and cut.first else None
-        self._plan = plan_of(self.learn.model, cut, epoch=epoch, full=full)
+        if still is None:
+            self._store.clear()  # what nothing still computes is of no use
+        prices = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)} if cost else {}
+        self._plan = plan_of(self.learn.model, cut, **prices)
         return self._plan
 
     def verify(self) -> FreezeProof:
@@ -167,20 +171,26 @@ class Tuner:
         """
         ratios = self.rates(lr).ratios
         lists = [[p for _, p in named] for _, named in self._cut.live(self.learn.model)]
-        curve = range_test(
-            self.learn,
-            make_opt=lambda learn: optimizer(learn, lists),
-            start=start,
-            end=end,
-            steps=steps,
-            seeds=seeds,
-            ratios=ratios,
-            seed=self.seed,
-            should_stop=self._stop_asked(),
-        )
+        with self._as_in_fit():
+            curve = range_test(
+                self.learn,
+                make_opt=lambda learn: optimizer(learn, lists),
+                start=start,
+                end=end,
+                steps=steps,
+                seeds=seeds,
+                ratios=ratios,
+                seed=self.seed,
+                should_stop=self._stop_asked(),
+            )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._say(_record.call("curve = tuner.lr_find", **ranged, lr=(lr, 1.0)))
         return curve
+
+    def _as_in_fit(self) -> AbstractContextManager[None]:
+        """Batches as a fit of the present plan would see them by default."""
+        augmented = augments(self.learn, self._cut, Phase(1))
+        return nullcontext() if augmented else without_augmentation(self.learn)
 
     # Training
 
@@ -199,7 +209,10 @@ class Tuner:
         """Train the present plan for `epochs` passes; returns the History of this phase.
 
         `lr` as in `rates`; `wd` weight decay (None: the optimizer's own); `schedule`: `"one_cycle"`,
-        `"cosine"`, `"linear"`, `"flat"`; `augment=False`: without the random transforms. The kernel's
+        `"cosine"`, `"linear"`, `"flat"`; `augment`: with the random transforms or without; None leaves
+        them out in the still phases of a task's Learner, so that what is still runs once, and leaves any
+        other Learner as it is. `cache="auto"` trains from what the still part computes, kept, whenever that
+        is the same training; `"on"` insists, `"off"` never does; the History says which. The kernel's
         interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
@@ -250,7 +263,7 @@ class Tuner:
 
     def _train(self, phase: Phase, cbs: Any) -> History:
         rates = self.rates(phase.lr)
-        _checks.check_cache(phase.cache, phase.views)
+        _checks.check_views(phase.views)
         _checks.check_batches(self.learn)
         self._stop.clear()
         self._rates, number = rates, len(self.history.phases) + 1
@@ -270,6 +283,7 @@ class Tuner:
             rates,
             number=number,
             seed=self.seed + number - 1,
+            still=self._still,
             cbs=list(cbs) if isinstance(cbs, (list, tuple)) else [cbs],
             stop=self.stop,
             stopped=self._stop.is_set,
@@ -332,14 +346,27 @@ class Tuner:
         objective = origin.task.objective if origin is not None else ""
         names = vocabulary(self.learn, probs.shape[1])
         result = report(probs, targets, names, items=items, looks=looks, objective=objective)
-        self._reports.append(result)
+        self._reports.append((self._state(), result))
         self._say("report = tuner.evaluate()")
         return result
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path."""
-        path = save(self.learn, folder, self._cut.groups, self.history)
-        self._say(f"tuner.save({str(folder)!r})")
+        """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path.
+
+        A model that task.learner did not make is loaded by `nt.load(folder, model=...)`, which needs the
+        network to fill. Raises BundleError if the folder cannot be written.
+        """
+        origin = getattr(self.learn, "nbtune_origin", None)
+        last = self._report_of_now()
+        path = bundle.save(
+            folder,
+            model=self.learn.model,
+            groups=self._cut.groups,
+            history=self.history.rows,
+            metrics=None if last is None else last.metrics,
+            **(bundle.parts_of(origin) if origin is not None else foreign_parts(self.learn)),
+        )
+        self._say(_record.call("tuner.save", str(folder)))
         return path
 
     def code(self) -> str:
@@ -348,7 +375,14 @@ class Tuner:
 
     def card(self) -> str:
         """The model card as Markdown: data, plan, training, results, how to do it again."""
-        return _record.card(self.learn, self.plan, self.history, self._reports, self.code())
+        return _record.card(self.learn, self.plan, self.history, self._report_of_now(), self.code())
+
+    def _state(self) -> str:
+        return key_of(list(self.learn.model.state_dict().values()))
+
+    def _report_of_now(self) -> Report | None:
+        """The last report, if it is of the model as it is now."""
+        return next((report for state, report in reversed(self._reports) if state == self._state()), None)
 
     def _say(self, line: str) -> None:
         self._said.append(line)

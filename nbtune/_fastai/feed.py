@@ -22,7 +22,7 @@ from nbtune.errors import FreezeError
 from nbtune.features import Boundary, boundary, captured, replayed
 from nbtune.transaction import Streams
 
-__all__ = ["feeding", "tried", "why_not"]
+__all__ = ["feeding", "plain", "still_pass", "tried", "why_not"]
 
 _SAME = 32  # items that must equal themselves on a second fetch
 # Callbacks of these modules do not look at the input in `before_batch`, or put it only on another type or device.
@@ -95,7 +95,7 @@ def _fetch(loader: Any, places: Sequence[int]) -> Any:
         batch = next(iter(loader.create_batches(iter(places))))
         if loader.device is not None:
             batch = _to(batch, loader.device)
-        return _plain(loader.after_batch(batch))
+        return plain(loader.after_batch(batch))
     finally:
         loader.bs, loader.drop_last = size, drop
 
@@ -104,7 +104,7 @@ def _to(value: Any, device: Any) -> Any:
     return map_tensors(value, lambda tensor: tensor.to(device))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     return map_tensors(value, lambda tensor: tensor.as_subclass(torch.Tensor))
 
 
@@ -157,7 +157,7 @@ def _same(batch: Any) -> Any:
 
 
 @contextmanager
-def _still_pass(learn: Any) -> Iterator[None]:
+def still_pass(learn: Any) -> Iterator[None]:
     """The model in eval mode, without gradient, in the precision that the Learner's callbacks train in."""
     flags = [(module, module.training) for module in learn.model.modules()]
     mixed = [callback for callback in learn.cbs if type(callback).__name__ == "MixedPrecision"]
@@ -178,7 +178,7 @@ def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
     """The boundary, and whether what follows needs the input too: tried on a batch that was not recorded."""
     loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
     n, size = len(loader.dataset), min(4, len(loader.dataset))
-    with _still_pass(learn):
+    with still_pass(learn):
         recorded = _fetch(loader, range(size))[:n_inp]
         other = _fetch(loader, range(n - 1, n - 1 - size, -1))[:n_inp]
         where = boundary(learn.model, cut, *recorded)
@@ -213,7 +213,7 @@ def _filled(learn: Any, loader: Any, where: Boundary, needs_input: bool, store: 
         return store[key]
     n_inp = getattr(learn.dls, "n_inp", 1)
     kept: Kept | None = None
-    with _still_pass(learn):
+    with still_pass(learn):
         numbers = tqdm(
             range(math.ceil(n / size)), desc="keeping features", unit="batch", leave=False, delay=0.5, file=sys.stdout
         )

@@ -11,7 +11,7 @@ from torch import nn
 from nbtune._fastai.borrow import borrowed
 from nbtune.errors import InputError
 
-__all__ = ["predictions", "vocabulary"]
+__all__ = ["foreign_parts", "predictions", "vocabulary"]
 
 
 def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
@@ -54,3 +54,37 @@ def vocabulary(learn: Any, classes: int) -> list[str]:
         vocab = vocab[-1]
     names = [str(name) for name in vocab] if vocab is not None else []
     return names if len(names) == classes else [str(number) for number in range(classes)]
+
+
+def foreign_parts(learn: Any) -> dict[str, Any]:
+    """What a bundle needs to know of a Learner that task.learner did not make, read from one of its batches.
+
+    Raises InputError unless its input is one batch of images.
+    """
+    with borrowed(learn):
+        batch = next(iter(learn.dls.valid))
+        images = [part for part in batch[: getattr(learn.dls, "n_inp", 1)] if getattr(part, "ndim", 0) == 4]
+    if len(images) != 1 or images[0].shape[1] not in (1, 3):
+        raise InputError(
+            f"a Learner whose input is {[tuple(getattr(part, 'shape', ())) for part in batch]}.",
+            rule="a bundle holds a classifier of images with 1 or 3 channels.",
+            likely="a table or a text, which this version cannot save.",
+            next="torch.save(learn.model.state_dict(), ...), and keep the preprocessing yourself.",
+        )
+    channels = images[0].shape[1]
+    steps = getattr(learn.dls.valid, "after_batch", None)
+    found = [step for step in getattr(steps, "fs", []) if type(step).__name__ == "Normalize"]
+    mean, std = (found[0].mean, found[0].std) if found else (torch.zeros(channels), torch.ones(channels))
+    with torch.no_grad():
+        classes = int(learn.model(images[0][:1].as_subclass(torch.Tensor)).shape[-1])
+    return {
+        "architecture": None,
+        "preprocessing": {
+            "size": tuple(images[0].shape[-2:]),
+            "channels": channels,
+            "mean": [float(value) for value in mean.flatten()],
+            "std": [float(value) for value in std.flatten()],
+        },
+        "vocab": vocabulary(learn, classes),
+        "task_card": {},
+    }

@@ -48,7 +48,11 @@ def make_learner(
             vocab=task.vocab,
         )  # fmt: skip
         learn = data.learner(dls, model, **options)
-    learn.nbtune_origin = Origin(task, chosen, len(task.vocab), size, bs)
+    given = {"bs": bs, "augment": augment, "seed": seed, "pretrained": pretrained, **options}
+    usual = {"bs": None, "augment": None, "seed": None, "pretrained": True}
+    said = [repr(body) if isinstance(body, str) else "...  # your own network"]
+    said += [f"{name}={value!r}" for name, value in given.items() if name not in usual or value != usual[name]]
+    learn.nbtune_origin = Origin(task, chosen, len(task.vocab), size, bs, f"task.learner({', '.join(said)})")
     return learn
 
 

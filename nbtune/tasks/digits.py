@@ -57,4 +57,5 @@ def digits(shots: int | None = None, seed: int = 0) -> Task:
         source="UCI Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), by scikit-learn",
         licence="CC BY 4.0", nature="real",
         note="8×8 counts of ink in blocks of 4×4, enlarged to 32×32.",
+        code=f"nt.tasks.digits(shots={shots}, seed={seed})",
     )  # fmt: skip

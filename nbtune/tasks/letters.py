@@ -21,7 +21,7 @@ MOST = 500  # shots that can be asked for: rendering takes 0.4 ms an image
 def _drawn(split: str, each: int, seed: int) -> Items:
     generator = torch.Generator().manual_seed(seed)
     y = torch.arange(len(ALPHABET)).repeat(each)
-    parts = [draw(part, generator) for part in y.split(512)]
+    parts = [draw(part, generator) for part in torch.split(y, 512)]
     ids = tuple(f"letters/{split}/{seed}/{i:06d}" for i in range(len(y)))
     return Items(torch.cat([torch.from_numpy(p) for p in parts]).numpy(), y.numpy(), ids)
 
@@ -45,4 +45,5 @@ def letters(shots: int | None = None, seed: int = 0) -> Task:
         source=f"rendered from {len(FONTS)} fonts that matplotlib ships (DejaVu, STIX, Computer Modern)",
         licence="the fonts' own free licences (Bitstream Vera, SIL OFL, Computer Modern)", nature="synthetic",
         note=f"Real glyphs of {classes} letters, with synthetic warps; letters like digits are left out.",
+        code=f"nt.tasks.letters(shots={shots}, seed={seed})",
     )  # fmt: skip

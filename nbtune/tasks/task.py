@@ -32,6 +32,7 @@ class Origin:
     n_out: int
     bs: int = 0
     bs_asked: int | None = None
+    code: str = ""  # the call of task.learner that made it
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ class Task:
     train: Items
     valid: Items
     test: Items
+    code: str = field(default="...  # your own task", repr=False)  # the call that makes it again
 
     def __post_init__(self) -> None:
         for split in ("train", "valid", "test"):
@@ -80,9 +82,7 @@ class Task:
         """The first `each` training items of at most 20 classes, a column a class."""
         classes = list(range(len(self.vocab)))[:20]
         sentence = f"{self.name}: {each} training images of {len(classes)} classes, a column each."
-        figure, axes = chart(
-            sentence, 0.55 * len(classes), 0.6 * each, nrows=each, ncols=len(classes), squeeze=False
-        )
+        figure, axes = chart(sentence, 0.55 * len(classes), 0.6 * each, nrows=each, ncols=len(classes), squeeze=False)
         for column, c in enumerate(classes):
             places = np.flatnonzero(self.train.y == c)[:each]
             axes[0, column].set_title(self.vocab[c], fontsize=9)
@@ -93,9 +93,7 @@ class Task:
         return figure
 
     def __repr__(self) -> str:
-        sizes = (
-            f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
-        )
+        sizes = f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
         return f"Task {self.name}: {self.objective}. {sizes}, {len(self.vocab)} classes."
 
     def _repr_html_(self) -> str:
@@ -106,7 +104,7 @@ class Task:
 
 def make_task(
     name: str, objective: str, vocab: tuple[str, ...], train: Items, valid: Items, test: Items, *, source: str,
-    licence: str, nature: str, note: str = "",
+    licence: str, nature: str, note: str = "", code: str = "...",
 ) -> Task:  # fmt: skip
     """A classification task with its card filled in from the splits."""
     splits = {"train": train, "valid": valid, "test": test}
@@ -114,7 +112,7 @@ def make_task(
     counts = dict(zip(vocab, train.counts(len(vocab)), strict=False))
     sizes = {split: len(items) for split, items in splits.items()}
     card = Card(name, source, licence, nature, sizes, counts, digest, note)
-    return Task(name, objective, ("accuracy",), vocab, card, train, valid, test)
+    return Task(name, objective, ("accuracy",), vocab, card, train, valid, test, code)
 
 
 def _check_split(split: str, items: Items, task: Task) -> None:
