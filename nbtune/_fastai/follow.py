@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from tqdm import tqdm
 from nbtune._fastai import Callback, CancelFitException
 
 __all__ = ["Follow", "finish"]
+
+_ABSURD = 1e18  # rate times gradient: far above any training, far below the end of float32 (3e38)
 
 
 class Follow(Callback):  # type: ignore[misc]
@@ -29,6 +31,7 @@ class Follow(Callback):  # type: ignore[misc]
         self.phase, self.title, self.stopped, self.on_row = phase, title, stopped, on_row
         self.rows: list[dict[str, Any]] = []
         self.steps, self.ended = 0, ""
+        self.slope, self.backup = 0.0, None  # norm of this step's gradient; weights before an absurd step
         self.bar: Any = None
 
     def before_fit(self) -> None:
@@ -42,13 +45,15 @@ class Follow(Callback):  # type: ignore[misc]
             mininterval=0.3,
             file=sys.stdout,
         )
-        self.moving = [b for b in self.learn.model.buffers() if b.is_floating_point()]
+        self.moving = list(self.learn.model.buffers())
         self.kept = [b.clone() for b in self.moving]
 
     def before_epoch(self) -> None:
         self.began, self.total, self.items = time.perf_counter(), 0.0, 0
+        self.whole = False
 
     def before_batch(self) -> None:
+        self.slope, self.backup = 0.0, None
         if self.learn.training and self.moving:
             torch._foreach_copy_(self.kept, self.moving)
 
@@ -65,14 +70,33 @@ class Follow(Callback):  # type: ignore[misc]
         if getattr(self.learn, "scaler", None) is not None and self.learn.scaler.is_enabled():
             return  # the scaler skips such a step by itself
         grads = [p.grad for p in self.learn.model.parameters() if p.grad is not None]
-        if grads and not math.isfinite(float(torch.stack(torch._foreach_norm(grads)).norm())):
+        self.slope = float(torch.stack(torch._foreach_norm(grads)).float().norm()) if grads else 0.0
+        if not math.isfinite(self.slope) and not _finite(grads):  # the square in a norm overflows first
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
+
+    def before_step(self) -> None:
+        hypers = self.learn.opt.hypers
+        rate, decay = (max(float(h.get(name) or 0.0) for h in hypers) for name in ("lr", "wd"))
+        # A step of a sane size cannot leave float32, so weights are copied before an absurd one only.
+        if rate * (1 + self.slope) > _ABSURD or rate * decay > 1:
+            self.backup = [(p, p.detach().clone()) for p in self.learn.model.parameters() if p.requires_grad]
+
+    def after_step(self) -> None:
+        if self.backup is not None and not _finite(p for p, _ in self.backup):
+            with torch.no_grad():
+                for parameter, value in self.backup:
+                    parameter.copy_(value)
+            self.learn.opt.clear_state()
+            self._not_finite(f"a weight was not finite after step {self.steps + 1}")
 
     def _not_finite(self, reason: str) -> None:
         with torch.no_grad():
             for buffer, kept in zip(self.moving, self.kept, strict=True):
                 buffer.copy_(kept)
-        self.ended = f"ended early: {reason}; the weights are those after the last finite step"
+        self.learn.model.zero_grad()  # or the next backward pass would add to what is not finite
+        good = _finite(self.learn.model.parameters())
+        kept_state = "the weights are those after the last finite step" if good else "some weights are not finite"
+        self.ended = f"ended early: {reason}; {kept_state}"
         raise CancelFitException
 
     def after_batch(self) -> None:
@@ -83,13 +107,25 @@ class Follow(Callback):  # type: ignore[misc]
             self.ended = f"was stopped after step {self.steps}"
             raise CancelFitException
 
+    def after_validate(self) -> None:
+        self.whole = True
+
     def after_epoch(self) -> None:
-        recorder = self.learn.recorder
-        names, values = list(recorder.metric_names)[1:], list(self.learn.final_record)
-        found = dict(zip([n for n in names if n != "time"], values, strict=False))
+        self._add_row(list(self.learn.final_record))
+
+    def after_cancel_fit(self) -> None:
+        # A tracker that ends the fit after an epoch does so before our after_epoch: the epoch was whole.
+        if getattr(self, "whole", False):
+            self._add_row([value for value in list(self.learn.recorder.log)[1:] if not isinstance(value, str)])
+
+    def _add_row(self, values: list[Any]) -> None:
+        self.whole = False
+        names = [name for name in list(self.learn.recorder.metric_names)[1:] if name != "time"]
+        found = dict(zip(names, values, strict=False))
         row = {"phase": self.phase, "epoch": self.learn.epoch + 1}
         row["train_loss"] = self.total / self.items if self.items else math.nan
-        row["valid_loss"] = float(found.pop("valid_loss", None) or math.nan)
+        valid = found.pop("valid_loss", None)
+        row["valid_loss"] = math.nan if valid is None else float(valid)
         found.pop("train_loss", None)
         row.update({name: _number(value) for name, value in found.items()})
         row["seconds"] = time.perf_counter() - self.began
@@ -103,6 +139,10 @@ class Follow(Callback):  # type: ignore[misc]
             self.bar.close()
 
 
+def _finite(tensors: Iterable[torch.Tensor]) -> bool:
+    return all(bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors)
+
+
 def _number(value: Any) -> Any:
     try:
         return float(value)
@@ -111,13 +151,12 @@ def _number(value: Any) -> Any:
 
 
 def finish(learn: Any) -> None:
-    """After a fit that raised: the events that fastai leaves out, so that no callback stays half on."""
+    """After a fit that raised, its callbacks still there: the events that fastai leaves out, so that none stays on."""
     for event in ("after_cancel_fit", "after_fit"):
-        for callback in list(learn.cbs):
+        for callback in list(learn.cbs.sorted("order")):
             try:
                 callback(event)
             except Exception:  # one callback's clean-up must not keep the others from theirs
                 continue
-    if learn.opt is not None:
-        learn.opt.zero_grad()
+    learn.model.zero_grad()
     learn._end_cleanup()
