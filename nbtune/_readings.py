@@ -13,6 +13,7 @@ __all__ = ["AGREE", "MOST", "Advice", "advise", "diverged", "fall_and_noise", "r
 
 AGREE = ("valley", "slide")  # the readings whose median is the suggestion
 MOST = 3.0  # the widest band, largest over smallest reading, that still gives a suggestion
+_WINDOW = 10  # points over which a slope is taken: over one alone, a noisy batch makes the steepest
 _POINTS = 100  # readings are made on the curve at this many points: fastai's constants are meant for 100
 _SKIP_FIRST, _SKIP_LAST = 10, 5  # as fastai: the smoothing settles, the last steps blow up
 
@@ -84,10 +85,17 @@ def read(lrs: Any, smoothed: Any, steps: int) -> dict[str, float]:
     readings = {
         "valley": read_valley(rate.tolist(), loss.tolist()),
         "slide": read_slide(rate.tolist(), loss.tolist()),
-        "steepest": float(rate[np.argmin(np.diff(loss))]),
+        "steepest": _steepest(rate, loss),
         "minimum/10": float(rate[np.argmin(loss)]) / 10,
     }
     return {name: value for name, value in readings.items() if math.isfinite(value)}
+
+
+def _steepest(rate: Any, loss: Any) -> float:
+    """The middle of the window over which the loss falls most."""
+    width = min(_WINDOW, len(loss) - 1)
+    at = int(np.argmin(loss[width:] - loss[:-width]))
+    return math.sqrt(float(rate[at]) * float(rate[at + width]))
 
 
 def advise(

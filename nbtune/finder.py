@@ -72,7 +72,7 @@ class LRCurve:
         figure, ax = chart(self.verdict)
         for row in self.losses:
             ax.plot(self.lrs, row, ".", color=GREY, markersize=2, alpha=0.5)
-        middle = np.ma.median(np.ma.masked_invalid(self.smoothed), axis=0).filled(math.nan)
+        middle = _middle(self.smoothed)
         if len(self.losses) > 1:
             ax.fill_between(self.lrs, *self.band, color=WARM, alpha=0.2, linewidth=0)
         ax.plot(self.lrs, middle, color=WARM, linewidth=2)
@@ -86,7 +86,7 @@ class LRCurve:
         ax.set_xscale("log")
         ax.set_xlabel("learning rate (log)")
         ax.set_ylabel("loss")
-        _limits(ax, middle)
+        _limits(ax, middle, float(np.nanmin(self.losses, initial=math.inf)))
         return figure
 
     def __eq__(self, other: object) -> bool:
@@ -107,13 +107,19 @@ class LRCurve:
         return html_value("Learning rate range test", self.verdict, html_table(["reading", "rate"], rows))
 
 
-def _limits(ax: Any, middle: Any) -> None:
-    """Keep the blow-up at the right end from flattening the rest of the picture."""
-    low, first = float(np.min(middle)), float(middle[0])
+def _middle(curves: Any) -> Any:
+    """The median over seeds at each step, of the seeds that came so far; nan where none did."""
+    measured = [column[np.isfinite(column)] for column in curves.T]
+    return np.array([np.median(column) if len(column) else math.nan for column in measured])
+
+
+def _limits(ax: Any, middle: Any, low: float) -> None:
+    """Keep the blow-up at the right end from flattening the rest; `low` is the lowest single loss."""
+    first = float(middle[0])
     if not math.isfinite(low):  # nothing was measured
         return
     room = max(first - low, 0.1 * abs(first), 1e-6)
-    ax.set_ylim(low - 0.3 * room, max(first, low) + 1.5 * room)
+    ax.set_ylim(low - 0.1 * room, max(first, low) + room)
 
 
 def range_test(
