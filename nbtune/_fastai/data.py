@@ -148,9 +148,7 @@ def build_loaders(
     def tfms() -> list[Any]:
         return [IntToFloatTensor(), Normalize.from_stats(list(mean), list(std), cuda=False)]
 
-    first = ArrayLoader(
-        train, bs=bs, shuffle=True, drop_last=drop_last, num_workers=0, after_batch=[*tfms(), *augment]
-    )
+    first = ArrayLoader(train, bs=bs, shuffle=True, drop_last=drop_last, num_workers=0, after_batch=[*tfms(), *augment])
     second = ArrayLoader(valid, bs=max(bs, 128), num_workers=0, after_batch=tfms())
     dls = DataLoaders(first, second, device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     for loader in dls.loaders:

@@ -74,7 +74,7 @@ def as_uint8(array: npt.NDArray[Any]) -> Bytes:
     stack = _stacked(array)
     if stack.dtype == np.uint8:
         return stack
-    if stack.dtype.kind in "iu" and stack.size and 0 <= stack.min() and stack.max() <= 255:
+    if stack.dtype.kind in "iu" and stack.size and stack.min() >= 0 and stack.max() <= 255:
         return stack.astype(np.uint8)
     if stack.dtype.kind != "f":
         raise InputTypeError(

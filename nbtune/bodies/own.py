@@ -16,9 +16,7 @@ from nbtune.errors import InputError, InputTypeError
 __all__ = ["own_body"]
 
 
-def own_body(
-    network: nn.Module | Callable[[int], nn.Module], images: npt.NDArray[np.uint8], n_out: int
-) -> Body:
+def own_body(network: nn.Module | Callable[[int], nn.Module], images: npt.NDArray[np.uint8], n_out: int) -> Body:
     """A module, or a callable that makes one for n classes, as a Body for these training images.
 
     A module is taken itself, weights and all, and must already give `n_out` scores. Channels are those of its

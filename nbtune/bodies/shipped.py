@@ -31,7 +31,7 @@ def read(name: str, folder: Path = FOLDER) -> tuple[dict[str, Tensor], dict[str,
     for path in (weights, facts):
         if not path.is_file():
             raise MissingFileError(
-                f"{path.name} is not in {folder}.", rule="a shipped body has its weights and its facts beside the code.",
+                f"{path.name} is not in {folder}.", rule="a shipped body has its weights and facts beside the code.",
                 likely="An incomplete installation.", next="install nbtune again, or make the body with its script.",
             )  # fmt: skip
     known: dict[str, Any] = json.loads(facts.read_text(encoding="utf-8"))
@@ -64,9 +64,7 @@ def letters() -> Body:
     """The body "letters": pretrained on printed letters that were made to look as the UCI digits were made."""
     tensors, facts = _letters_file()
     trained = [
-        t
-        for name, t in tensors.items()
-        if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+        t for name, t in tensors.items() if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
     ]
     return Body(
         name="letters", size=(32, 32), channels=1, mean=(facts["mean"],), std=(facts["std"],),

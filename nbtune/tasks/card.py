@@ -30,7 +30,8 @@ class Card:
     def labelled(self) -> str:
         """How many labelled items are used, in a sentence: validation uses labels too."""
         train, valid = self.sizes["train"], self.sizes["valid"]
-        return f"Training uses {train:,} labelled items, validation {valid:,} more; the test set has {self.sizes['test']:,}."
+        used = f"Training uses {train:,} labelled items, validation {valid:,} more"
+        return f"{used}; the test set has {self.sizes['test']:,}."
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

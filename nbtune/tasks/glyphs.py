@@ -22,11 +22,12 @@ from nbtune.tasks._frames import BLOCK, SIDE, enlarge
 __all__ = ["ALPHABET", "FONTS", "bank", "draw"]
 
 # Letters of eleven scripts with one connected stroke. Those whose outline is near a printed digit's (O, I, l, S,
-# Z, B, g, q, b, T, and their like in other scripts) or near an earlier letter's (most capitals with a like small
+# Z, B, g, q, b, and their like in other scripts) or near an earlier letter's (most capitals with a like small
 # letter) are left out, so that no network trained on these has seen a digit.
 ALPHABET = (
     "ACDFHKLMNRUVWXYdefhkmnpΔΦΨΩηλμπτφωДЖИЛУЦШЩЮЯгЂЉЊЋЏђћԳԴԵԶԷԸԹԺԻԽԾԿՀՄՆՊՌՐՒՔՖադէթիխմպռտփֆאדטלמעפצרשת"
     "დთკლორფⴳⴴⴼⴽⴿⵃⵄⵋⵌⵐⵕⵖⵛⵜⵣຄຈຊຍດຕຖທນຜຝພມລສອߎߏߒߘߝߟߤᐁᐅᐊᐳᐸᓀᓂᓄᓇᓗᓚᔐᔑᔓᔕᔦᔨᔪᕃᕄᕆᕋᕍᕒᕓᕕᕗᕙᖠᖢᖤᗡɕɚɮɱɲɶɼʁʇʉʍʞ"
+    "EGJatΣανкըაიⴲᑭᕂᕈᖊᖋᕴᕷᕹɐɣɧɹʂʦʨʪꓕꓤ"
 )
 _DEJAVU = [
     f"DejaVu{family}{style}"
@@ -75,18 +76,16 @@ def _affine(n: int, g: torch.Generator) -> Tensor:
     turn, slant = _uniform(n, -0.22, 0.22, g), _uniform(n, -0.45, 0.45, g)
     stretch = torch.exp(_uniform(n, -0.3, 0.3, g))
     cos, sin, zero = torch.cos(turn), torch.sin(turn), torch.zeros(n)
-    return torch.stack(
-        [cos * stretch, cos * slant - sin, zero, sin * stretch, sin * slant + cos, zero], 1
-    ).view(n, 2, 3)
+    return torch.stack([cos * stretch, cos * slant - sin, zero, sin * stretch, sin * slant + cos, zero], 1).view(
+        n, 2, 3
+    )
 
 
 def _bends(n: int, size: int, g: torch.Generator) -> Tensor:
     """Smooth displacements [n, size, size, 2]: a coarse field bends the whole, a finer one shakes the hand."""
     fields = []
     for knots, amount in ((4, 0.11), (7, 0.045)):
-        knot = (
-            torch.randn(n, 2, knots, knots, generator=g) * amount * _uniform(n, 0.3, 1.3, g).view(n, 1, 1, 1)
-        )
+        knot = torch.randn(n, 2, knots, knots, generator=g) * amount * _uniform(n, 0.3, 1.3, g).view(n, 1, 1, 1)
         fields.append(F.interpolate(knot, size=(size, size), mode="bicubic", align_corners=True))
     return (fields[0] + fields[1]).permute(0, 2, 3, 1)
 
@@ -147,4 +146,4 @@ def counts(labels: Tensor, g: torch.Generator, alphabet: str = ALPHABET) -> npt.
     grid = F.affine_grid(_affine(n, g), [n, 1, _CELL, _CELL], align_corners=False) + _bends(n, _CELL, g)
     warped = F.grid_sample(glyphs, grid, align_corners=False)[:, 0]
     blocks: Tensor = F.avg_pool2d(_pen(_frame(warped, g), g)[:, None], BLOCK)[:, 0] * BLOCK**2
-    return blocks.round().numpy()  # type: ignore[no-any-return]
+    return blocks.round().numpy()

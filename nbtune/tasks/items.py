@@ -69,7 +69,8 @@ def _check_types(x: Any, y: Any) -> None:
         found = getattr(x, "dtype", type(x).__name__)
         raise InputTypeError(
             f"images of {found}.", rule="images are a numpy array of uint8, 0 to 255.",
-            likely="Floats, or a list of arrays.", next='(images * 255).round().astype("uint8") if they go from 0 to 1.',
+            likely="Floats, or a list of arrays.",
+            next='(images * 255).round().astype("uint8") if they go from 0 to 1.',
         )  # fmt: skip
     if not isinstance(y, np.ndarray) or y.dtype != np.int64:
         found = getattr(y, "dtype", type(y).__name__)

@@ -119,7 +119,7 @@ def _check_split(split: str, items: Items, task: Task) -> None:
     least = 2 if split == "train" else 1
     if len(items) < least:
         raise InputError(
-            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {least} items or more.",
+            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {'two items or more' if least > 1 else 'an item or more'}.",
             likely="Everything was given to another split.", next="split again with a smaller share for the others.",
         )  # fmt: skip
     if items.y.max() >= len(task.vocab):

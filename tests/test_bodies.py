@@ -1,0 +1,246 @@
+"""Bodies: found by name, one preprocessing for training and predicting, weights only by their digest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+from nbtune import bodies
+from nbtune.bodies.images import as_batch
+from nbtune.bodies.letters import LetterNet
+from nbtune.bodies.own import own_body
+from nbtune.bodies.shipped import FOLDER, read
+from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError, NbtuneError
+
+IMAGES = np.random.RandomState(0).randint(0, 256, (4, 32, 32)).astype(np.uint8)
+
+
+def _four_parts(error: pytest.ExceptionInfo[NbtuneError]) -> None:
+    assert all(part in str(error.value) for part in ("Rule:", "Likely:", "Next:"))
+
+
+# By name
+
+
+def test_table_says_what_can_be_tuned() -> None:
+    table = bodies.table()
+    assert list(table.columns) == ["name", "parameters", "input", "licence", "needs network"]
+    row = table.set_index("name").loc["letters"]
+    assert 500_000 < row["parameters"] < 700_000
+    assert not row["needs network"]
+
+
+@pytest.mark.parametrize(("name", "near"), [("leters", "did you mean letters"), ("xyz", "known are letters")])
+def test_an_unknown_name(name: str, near: str) -> None:
+    with pytest.raises(InputError, match=near) as error:
+        bodies.get(name)
+    _four_parts(error)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["letters"]])
+def test_a_name_that_is_no_text(name: object) -> None:
+    with pytest.raises(InputTypeError, match="a name is text"):
+        bodies.get(name)  # type: ignore[arg-type]
+
+
+def test_a_body_shows_itself() -> None:
+    body = bodies.get("letters")
+    assert "parameters, 32×32 grey input" in repr(body)
+    assert "Apache-2.0" in body._repr_html_()
+    assert "Has seen no digit" in body.card
+
+
+# The weights
+
+
+def test_the_file_is_small_and_its_card_holds_its_digest() -> None:
+    _, facts = read("letters")
+    assert (FOLDER / "letters.safetensors").stat().st_size < 3_000_000
+    assert facts["sha256"] in (FOLDER / "letters.md").read_text(encoding="utf-8")
+
+
+def test_the_body_is_the_file_and_the_head_follows_the_seed() -> None:
+    stored = load_file(FOLDER / "letters.safetensors")
+    heads = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        model = bodies.get("letters").make(7)
+        state = model.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in stored.items())
+        assert {name for name in state if name not in stored} == {"head.4.weight", "head.4.bias"}
+        heads.append(model.head[-1].weight)
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_two_bodies_share_no_weights() -> None:
+    first, second = (bodies.get("letters").make(3) for _ in range(2))
+    with torch.no_grad():
+        first.stem[0].weight.zero_()
+    assert second.stem[0].weight.abs().sum() > 0
+
+
+def test_an_altered_file_is_refused(tmp_path: Path) -> None:
+    for name in ("letters.safetensors", "letters.json"):
+        shutil.copy(FOLDER / name, tmp_path)
+    raw = bytearray((tmp_path / "letters.safetensors").read_bytes())
+    raw[-1] ^= 1
+    (tmp_path / "letters.safetensors").write_bytes(raw)
+    with pytest.raises(BundleError, match="sha256") as error:
+        read("letters", tmp_path)
+    _four_parts(error)
+
+
+@pytest.mark.parametrize("gone", ["letters.safetensors", "letters.json"])
+def test_a_missing_file_is_named(tmp_path: Path, gone: str) -> None:
+    for name in {"letters.safetensors", "letters.json"} - {gone}:
+        shutil.copy(FOLDER / name, tmp_path)
+    with pytest.raises(MissingFileError, match=gone):
+        read("letters", tmp_path)
+
+
+def test_facts_are_those_of_the_code() -> None:
+    from nbtune.bodies.letters import MEAN, STD
+
+    facts = json.loads((FOLDER / "letters.json").read_text())
+    assert facts["mean"] == pytest.approx(MEAN)
+    assert facts["std"] == pytest.approx(STD)
+
+
+@pytest.mark.parametrize(
+    ("n_out", "kind"), [(1, InputError), (0, InputError), (True, InputTypeError), (2.0, InputTypeError)]
+)
+def test_a_head_for_too_few_classes(n_out: object, kind: type[NbtuneError]) -> None:
+    with pytest.raises(kind) as error:
+        bodies.get("letters").make(n_out)  # type: ignore[arg-type]
+    _four_parts(error)
+
+
+def test_the_network_is_a_plain_chain_of_six_groups() -> None:
+    model = LetterNet(5).eval()
+    assert [name for name, _ in model.named_children()] == ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+    x = torch.randn(3, 1, 32, 32)
+    step = x
+    for part in model.children():
+        step = part(step)
+    assert torch.equal(step, model(x))
+    assert torch.equal(model[:3](x), model[2](model[1](model[0](x))))
+    assert model(x).shape == (3, 5)
+
+
+def test_features_of_black_and_white_images_have_finite_gradients() -> None:
+    model = LetterNet(5)
+    model(torch.zeros(2, 1, 32, 32)).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+# Preparing images
+
+
+def test_arrays_tensors_and_pictures_give_the_same_batch() -> None:
+    want = torch.from_numpy(IMAGES)[:, None]
+    pictures = [Image.fromarray(image) for image in IMAGES]
+    body = bodies.get("letters")
+    for given_ in (IMAGES, torch.tensor(IMAGES), list(IMAGES), pictures, IMAGES / 255.0, IMAGES.astype(np.int64)):
+        assert torch.equal(body.prepare(given_), want)
+    assert torch.equal(body.prepare(IMAGES[0]), want[:1])
+    assert torch.equal(body.prepare(pictures[0]), want[:1])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 50), st.integers(4, 60), st.sampled_from([1, 3]), st.booleans())
+def test_any_size_becomes_the_bodys(high: int, wide: int, channels: int, colour: bool) -> None:
+    shape = (2, high, wide, 3) if colour else (2, high, wide)
+    out = as_batch(np.full(shape, 77, np.uint8), (32, 24), channels)
+    assert out.shape == (2, channels, 32, 24)
+    assert out.dtype == torch.uint8
+    assert (out == 77).all()
+
+
+def test_colour_becomes_grey_by_its_weights() -> None:
+    red = np.zeros((1, 32, 32, 3), np.uint8)
+    red[..., 0] = 255
+    # ITU-R 601: 0.299 of 255
+    assert bodies.get("letters").prepare(red).unique().tolist() == [76]
+
+
+def test_no_images_are_an_empty_batch() -> None:
+    assert bodies.get("letters").prepare([]).shape == (0, 1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "words"),
+    [
+        (np.zeros((4, 1024), bool), InputTypeError, "dtype bool"),
+        (np.zeros((4, 32, 32), complex), InputTypeError, "complex"),
+        (np.full((4, 32, 32), 300), InputTypeError, "int64"),
+        (np.full((4, 32, 32), -1), InputTypeError, "int64"),
+        (np.full((4, 32, 32), 16.0), InputError, "float pixels are from 0 to 1"),
+        (np.full((4, 32, 32), -0.1), InputError, "float pixels are from 0 to 1"),
+        (np.full((4, 32, 32), np.nan), InputError, "not finite"),
+        (np.zeros(1024, np.uint8), InputError, "shape"),
+        (np.zeros((2, 1, 32, 32), np.uint8), InputError, "shape"),
+        (np.zeros((2, 32, 0), np.uint8), InputError, "shape"),
+        ("digit.png", InputTypeError, "open it first"),
+        (3, InputTypeError, "arrays or PIL images"),
+        ([(IMAGES[0], 3)], InputTypeError, "item with its label"),
+    ],
+)
+def test_bad_images_are_refused(images: object, kind: type[NbtuneError], words: str) -> None:
+    with pytest.raises(kind, match=words) as error:
+        bodies.get("letters").prepare(images)
+    _four_parts(error)
+
+
+def test_normalise_uses_the_bodys_statistics() -> None:
+    body = bodies.get("letters")
+    x = body.normalise(torch.tensor([[[[0, 255]]]], dtype=torch.uint8))
+    want = torch.tensor([(0 - body.mean[0]) / body.std[0], (1 - body.mean[0]) / body.std[0]])
+    assert torch.allclose(x.flatten(), want)
+
+
+# A network of the user's own
+
+
+def test_own_network_keeps_its_mode_weights_and_statistics() -> None:
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+    net[1].eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    body = own_body(net, IMAGES, 3)
+    assert body.make(3) is net
+    assert [part.training for part in net] == [True, False, True, True, True]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert body.mean == pytest.approx((IMAGES.mean() / 255,))
+
+
+def test_a_callable_is_called_with_the_number_of_classes() -> None:
+    body = own_body(lambda n: nn.Sequential(nn.Conv2d(3, n, 32), nn.Flatten()), IMAGES, 4)
+    assert body.channels == 3
+    assert body.prepare(IMAGES).shape == (4, 3, 32, 32)
+    first, second = body.make(4), body.make(4)
+    assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("network", "kind", "words"),
+    [
+        (nn.Linear(5, 2), InputError, "takes the task's images"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(1024, 7)), InputError, "a score for each class"),
+        (lambda n: "net", InputTypeError, r"gives a torch\.nn\.Module"),
+        ({"weight": 1}, InputTypeError, "a body is a name"),
+    ],
+)
+def test_a_network_that_does_not_fit(network: object, kind: type[NbtuneError], words: str) -> None:
+    with pytest.raises(kind, match=words) as error:
+        own_body(network, IMAGES, 2)  # type: ignore[arg-type]
+    _four_parts(error)
