@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from nbtune._fastai import Learner
-from nbtune.errors import InputError, InputTypeError, TrainingError
+from nbtune._fastai import Callback, Learner
+from nbtune._fastai._quiet import OptimWrapper
+from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
 from nbtune.finder import LRCurve
+from nbtune.recipes import Recipe
 
-__all__ = ["check_batches", "check_learner", "check_seed", "check_views", "suggested"]
+__all__ = [
+    "callbacks",
+    "check_batches",
+    "check_groups",
+    "check_learner",
+    "check_recipe",
+    "check_run_dir",
+    "check_seed",
+    "check_views",
+    "suggested",
+]
 
 
 def check_learner(learn: Any) -> None:
@@ -23,6 +37,13 @@ def check_learner(learn: Any) -> None:
             if isinstance(learn, nn.Module) or hasattr(learn, "learner")
             else "another kind of trainer.",
             next='nt.Tuner(task.learner("letters"), test=task.test), or nt.Still(...).apply(model) without fastai.',
+        )
+    if isinstance(learn.opt_func, OptimWrapper):
+        raise InputError(
+            "a Learner whose opt_func is an optimizer that is already built.",
+            rule="an optimizer is made for the groups that train, so opt_func is a function that makes one.",
+            likely="opt_func=OptimWrapper(opt=torch_optimizer).",
+            next="opt_func=partial(OptimWrapper, opt=torch.optim.AdamW)",
         )
     if not callable(learn.loss_func):
         raise InputError(
@@ -51,6 +72,59 @@ def _items(loader: Any) -> int:
         return -1  # a stream: its length shows when it is read
 
 
+def check_run_dir(run_dir: Any) -> None:
+    """Raise InputError if the folder already holds a run, which this one would mix with or overwrite."""
+    if run_dir is None:
+        return
+    found = [
+        name for name in ("history.jsonl", "best.safetensors", "last.safetensors") if (Path(run_dir) / name).exists()
+    ]
+    if found or Path(run_dir).is_file():
+        raise InputError(
+            f"run_dir={str(run_dir)!r}, which {f'holds {found[0]} of an earlier run' if found else 'is a file'}.",
+            rule="a run has a folder of its own.",
+            likely="the notebook was run again." if found else "the name of a file.",
+            next="give another name, or remove the old run.",
+        )
+
+
+def check_groups(groups: Sequence[Any]) -> None:
+    """Raise FreezeError where freezing all but the last group would freeze nothing."""
+    if len(groups) < 2:
+        raise FreezeError(
+            f"freeze() of a model with {len(groups)} group.",
+            rule="all but the last group are held still, so there are two or more.",
+            likely="the Learner's splitter puts everything in one group (fastai's default does).",
+            next='nt.Tuner(learn, groups="stage")',
+        )
+
+
+def check_recipe(recipe: Any) -> None:
+    """Raise InputTypeError for anything but a Recipe."""
+    if not isinstance(recipe, Recipe):
+        raise InputTypeError(
+            f"run({type(recipe).__name__}).",
+            rule="run takes a Recipe.",
+            likely="a phase alone, or a recipe function without its brackets.",
+            next="tuner.run(nt.recipes.probe_then_finetune())",
+        )
+
+
+def callbacks(cbs: Any) -> list[Any]:
+    """`cbs` as a list of callbacks: one, several, or none; a class is called, as fastai does."""
+    several = list(cbs) if isinstance(cbs, Iterable) else [] if cbs is None else [cbs]
+    made = [cb() if isinstance(cb, type) else cb for cb in several]
+    for callback in made:
+        if not isinstance(callback, Callback):
+            raise InputTypeError(
+                f"cbs holds {callback!r:.80}, a {type(callback).__name__}.",
+                rule="cbs is a fastai Callback, or a list of them.",
+                likely="a function, or a callback's name.",
+                next="cbs=SaveModelCallback()",
+            )
+    return made
+
+
 def check_seed(seed: Any) -> None:
     """Raise unless `seed` is None or a whole number that numpy and torch take."""
     if seed is None:
@@ -74,7 +148,7 @@ def check_seed(seed: Any) -> None:
 def check_batches(learn: Any) -> None:
     """Raise TrainingError if an epoch would have no batch: fastai then "succeeds" with nan."""
     train = learn.dls.train
-    if len(train) == 0:
+    if hasattr(train, "__len__") and len(train) == 0:
         size = getattr(train, "bs", None)
         raise TrainingError(
             f"{_items(train)} training items at a batch size of {size} give no batch.",

@@ -89,6 +89,20 @@ class Cut:
                     lists[home].append((name, cast(nn.Parameter, tensor)))
         return [(group, lists[group.name]) for group in self.training]
 
+    def lists(self, model: nn.Module) -> list[list[nn.Parameter]]:
+        """The parameters to train, a list a group: the optimizer's groups."""
+        return [[parameter for _, parameter in named] for _, named in self.live(model)]
+
+    def check(self, model: nn.Module) -> None:
+        """Raise FreezeError if nothing of `model` would be left to train."""
+        if not any(self.lists(model)):
+            raise FreezeError(
+                f"with {self.groups[self.first].name!r} as the first group to train, no tensor would.",
+                rule="at least one group with parameters trains.",
+                likely="the groups that should train have no parameters, or share them with still groups.",
+                next="freeze fewer groups.",
+            )
+
     def tied(self, model: nn.Module) -> tuple[str, ...]:
         """Names in training groups that are still because a still group shares their tensor."""
         names = {name for group in self.training for name in group.tensors}

@@ -18,9 +18,10 @@ class States:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self._memory: dict[str, dict[str, torch.Tensor]] = {}
+        self._names: set[str] = set()  # of this run: a file of another is none of ours
 
     def __contains__(self, name: str) -> bool:
-        return name in self._memory or (self.folder is not None and self._file(name).exists())
+        return name in self._names
 
     def _file(self, name: str) -> Path:
         assert self.folder is not None
@@ -31,11 +32,17 @@ class States:
         state = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
         if self.folder is None:
             self._memory[name] = state
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self._file(name).with_suffix(".tmp")
-        save_file(state, part)
-        os.replace(part, self._file(name))
+        else:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = self._file(name).with_suffix(".tmp")
+            save_file(state, part)
+            os.replace(part, self._file(name))
+        self._names.add(name)
+
+    def forget(self) -> None:
+        """No state is kept any more: the model they were of is gone. Files stay until they are written anew."""
+        self._names.clear()
+        self._memory.clear()
 
     def load(self, name: str, model: nn.Module) -> None:
         """Put a kept state into the model. Raises KeyError for a name that was not kept."""

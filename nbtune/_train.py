@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from nbtune._cut import Cut
@@ -12,10 +12,10 @@ from nbtune._fastai.borrow import quiet, seed_all, without_augmentation
 from nbtune._fastai.follow import Follow, finish
 from nbtune._fastai.steps import optimizer, scheduler
 from nbtune.freeze import Still
-from nbtune.history import History, PhaseRecord, best_row
+from nbtune.history import History, PhaseRecord
 from nbtune.phases import Phase
 from nbtune.rates import Rates
-from nbtune.transaction import autocast_kept, graceful
+from nbtune.transaction import autocast_kept, graceful, shielded
 
 __all__ = ["augments", "train"]
 
@@ -30,59 +30,81 @@ def train(
     seed: int,
     still: Still | None,
     cbs: Sequence[Any],
+    done: int,
+    fresh: bool,
     stop: Callable[[], None],
     stopped: Callable[[], bool],
     on_row: Callable[[dict[str, Any]], None],
     on_end: Callable[[History], None],
 ) -> None:
-    """Train `phase` and hand its History to `on_end`, also when it ends early or raises.
+    """Train `phase`, of which `done` epochs are done, and hand its History to `on_end`, also when it raises.
 
     An interrupt of the kernel in the main thread ends the fit after the batch and is raised again then.
     """
     live = [group.name for group in cut.training]
-    follow = Follow(number, f"phase {number}: {_named(live)}", stopped, on_row)
-    learn.opt = optimizer(learn, [[p for _, p in named] for _, named in cut.live(learn.model)])
+    follow = Follow(number, f"phase {number}: {_named(live)}", stopped, on_row, done)
     top = [rates.values[rates.names.index(name)] for name in live]
-    schedule = scheduler(phase.schedule, top, pct_start=phase.pct_start, div=phase.div, moms=learn.moms)
-    added = list(learn.cbs)
+    shape = {"pct_start": phase.pct_start, "div": phase.div, "moms": learn.moms, "begin": done / phase.epochs}
+    schedule = scheduler(phase.schedule, top, **shape)
+    learn.opt = optimizer(learn, cut.lists(learn.model))
     error = ""
+    with graceful(stop):
+        try:
+            with _set_up(learn, cut, phase, still):
+                seed_all(learn, seed)
+                _fit(learn, phase.epochs - done, top, phase.wd, [schedule, *cbs, follow])
+        except BaseException as raised:
+            error = type(raised).__name__
+            raise
+        finally:
+            with shielded():
+                follow.close()
+                record = PhaseRecord(
+                    number=number,
+                    trains=_named(live),
+                    rates=dict(zip(rates.names, rates.values, strict=True)),
+                    wd=phase.wd,
+                    schedule=phase.schedule,
+                    seed=seed,
+                    steps=follow.steps,
+                    ended=f"ended early: {error}" if error else follow.ended or "finished",
+                    cached=still is not None and still.cached,
+                    why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
+                    proof=still.proof if still is not None else None,
+                    augmented=augments(learn, cut, phase),
+                    fresh=fresh,
+                )
+                rows = tuple(follow.rows)
+                on_end(History() + History(rows, (record,)))
+
+
+@contextmanager
+def _set_up(learn: Any, cut: Cut, phase: Phase, still: Still | None) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(quiet(learn))
+        stack.enter_context(autocast_kept())
+        if not augments(learn, cut, phase):
+            stack.enter_context(without_augmentation(learn))
+        if still is not None:
+            still.cache = phase.cache
+            stack.callback(still.feed.close)
+        yield
+
+
+def _fit(learn: Any, epochs: int, top: Sequence[float], wd: float | None, cbs: Sequence[Any]) -> None:
+    """fastai's fit; where it raises, callbacks get the events that it leaves out, and the list is as before."""
+    before = list(learn.cbs)
+    recorder = [] if any(isinstance(callback, Recorder) for callback in before) else [Recorder()]
     try:
-        with ExitStack() as stack:
-            stack.enter_context(graceful(stop))
-            stack.enter_context(quiet(learn))
-            stack.enter_context(autocast_kept())
-            if not augments(learn, cut, phase):
-                stack.enter_context(without_augmentation(learn))
-            if still is not None:
-                still.cache = phase.cache
-                stack.callback(still.feed.close)
-            seed_all(learn, seed)
-            recorder = [] if any(isinstance(cb, Recorder) for cb in learn.cbs) else [Recorder()]
+        with learn.added_cbs([*recorder, *cbs]):
             try:
-                learn.fit(phase.epochs, lr=top, wd=phase.wd, cbs=[*recorder, schedule, *cbs, follow])
-            except BaseException as raised:
-                error = type(raised).__name__
-                learn.cbs = type(learn.cbs)(added)
+                learn.fit(epochs, lr=top, wd=wd)
+            except BaseException:
                 finish(learn)
                 raise
-    finally:
-        follow.close()
-        record = PhaseRecord(
-            number=number,
-            trains=_named(live),
-            rates=dict(zip(rates.names, rates.values, strict=True)),
-            wd=phase.wd,
-            schedule=phase.schedule,
-            seed=seed,
-            steps=follow.steps,
-            ended=follow.ended or (f"ended early: {error}" if error else "finished"),
-            cached=still is not None and still.cached,
-            why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
-            proof=still.proof if still is not None else None,
-            augmented=augments(learn, cut, phase),
-        )
-        rows = tuple(follow.rows)
-        on_end(History(rows, (record,), best_row(rows)))
+    except BaseException:
+        learn.cbs = type(learn.cbs)(before)
+        raise
 
 
 def _named(names: Sequence[str]) -> str:

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import torch
-
 from nbtune._cut import Cut
 from nbtune._display import seconds
 from nbtune._fastai.borrow import borrowed, without_augmentation
 from nbtune._fastai.feed import plain, still_pass, tried, why_not
-from nbtune._fastai.steps import Clock, first_batch, trial
+from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial
+from nbtune._nested import tensors
 from nbtune.features import captured, replayed
 from nbtune.freeze import Still
 
@@ -66,37 +65,45 @@ def kept_cost(learn: Any, cut: Cut) -> Cost | None:
 
 def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]]) -> Cost | None:
     """The cost by trial steps, those on each batch inside its context of `around(batches)`."""
-    steps: list[list[float]] = []
-    forwards: list[list[float]] = []
     try:
         with borrowed(learn):
-            batches = [first_batch(learn, size) for size in (_FEW, _MANY)]
-        if batches[0] is None:
+            many = first_batch(learn, _MANY)
+        if many is None:
             return None
-        lists = [[p for _, p in named] for _, named in cut.live(learn.model)]
-        for batch, context in zip(batches, around(batches), strict=True):
-            clock = Clock()
-            still = [Still(cut.first, cut.norms, groups=cut.groups, cache="off")] if cut.first else []
-            with context:
-                trial(learn, [batch] * (_REPEATS + 1), lists, [clock, *still])
-            steps.append(clock.steps[1:])
-            forwards.append(clock.forwards[1:])
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, torch.OutOfMemoryError):
+        batches = [cut_batch(many, _FEW), many]
+        times = [_timed(learn, cut, batch, context) for batch, context in zip(batches, around(batches), strict=True)]
+        sizes = (_items(batches[0]), _items(batches[1]))
+        totals = []
+        for few, more in zip(*times, strict=True):
+            step, forward = zip(few, more, strict=True)
+            totals.append(_line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid))
+    except Exception:
         return None  # a plan without its price is still a plan; training itself will say what is wrong
-    train, valid = learn.dls.train, learn.dls.valid
-    pairs = zip(zip(*steps, strict=True), zip(*forwards, strict=True), strict=True)
-    values = sorted(_line(step, train) + _line(forward, valid) for step, forward in pairs)
+    values = sorted(totals)
     return Cost(values[len(values) // 2], values[0], values[-1])
+
+
+def _timed(learn: Any, cut: Cut, batch: Any, context: Any) -> list[tuple[float, float]]:
+    """Seconds of a step and of its forward part, a pair a repetition, without the warm-up."""
+    clock, still = Clock(), Still(cut.first, cut.norms, groups=cut.groups, cache="off")
+    still.prove = False  # digests are no part of a step
+    with context:
+        trial(learn, [batch] * (_REPEATS + 1), cut.lists(learn.model), [clock, still], without=(Still,))
+    return list(zip(clock.steps, clock.forwards, strict=True))[1:]
+
+
+def _items(batch: Any) -> int:
+    return len(tensors(batch)[-1])
 
 
 def _given(features: Any) -> Any:
     return features
 
 
-def _line(pair: tuple[float, float], loader: Any) -> float:
+def _line(pair: tuple[float, float], sizes: tuple[int, int], loader: Any) -> float:
     """Seconds for all of `loader`'s batches by the line through the two measured batch sizes."""
     few, many = pair
-    item = max(0.0, (many - few) / (_MANY - _FEW))
+    item = max(0.0, (many - few) / (sizes[1] - sizes[0])) if sizes[1] > sizes[0] else many / sizes[1]
     size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1
-    fixed = max(0.0, few - item * _FEW)
+    fixed = max(0.0, few - item * sizes[0])
     return len(loader) * (fixed + item * size)

@@ -124,14 +124,8 @@ class Hold:
 
     def renew(self) -> None:
         """Enforce the cut again (somebody may have unfrozen or loaded weights) and begin a new proof."""
-        live = {id(p) for _, named in self.cut.live(self.model) for _, p in named}
-        if not live:
-            raise FreezeError(
-                f"with {self.cut.groups[self.cut.first].name!r} as the first group to train, no tensor would.",
-                rule="at least one group with parameters trains.",
-                likely="the groups that should train have no parameters, or share them with still groups.",
-                next="freeze fewer groups.",
-            )
+        self.cut.check(self.model)
+        live = {id(parameter) for group in self.cut.lists(self.model) for parameter in group}
         self._held, _ = self.cut.modules(self.model)
         self._fixed = [p for p in self.model.parameters() if id(p) not in live]
         for parameter in self.model.parameters():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from nbtune._display import COLD, GREY, WARM, Chart, chart, html_value, seconds
 from nbtune.freeze import FreezeProof
@@ -13,6 +13,18 @@ from nbtune.freeze import FreezeProof
 __all__ = ["History", "PhaseRecord"]
 
 _FIXED = ("phase", "epoch", "train_loss", "valid_loss")
+
+
+class Fixed(dict[str, Any]):
+    """A dict that cannot be changed: the rows of a value."""
+
+    def _no(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("what happened cannot be changed: make a dict of it first")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _no
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fixed, (dict(self),)
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,10 @@ class PhaseRecord:
     why: str = ""  # why, or why not
     proof: FreezeProof | None = None  # None where nothing was frozen
     augmented: bool = True  # train batches with the random transforms
+    fresh: bool = False  # every weight was drawn anew before it: what came earlier is of another model
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rates", Fixed(self.rates))
 
 
 @dataclass(frozen=True)
@@ -41,9 +57,13 @@ class History:
     phases: tuple[PhaseRecord, ...] = ()
     best: int | None = field(default=None)  # index of the row with the best valid loss
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(Fixed(row) for row in self.rows))
+
     def __add__(self, other: History) -> History:
-        rows = self.rows + other.rows
-        return History(rows, self.phases + other.phases, best_row(rows))
+        rows, phases = self.rows + other.rows, self.phases + other.phases
+        first = max((phase.number for phase in phases if phase.fresh), default=0)
+        return History(rows, phases, best_row(rows, first))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -129,11 +149,17 @@ class History:
         return " ".join([self._sentence(), *early, *broken])
 
     def _repr_html_(self) -> str:
-        table = self.frame().to_html(index=False, float_format=lambda v: f"{v:.3f}")
+        frame = self.frame().astype({"seconds": object})
+        frame["seconds"] = [seconds(value) for value in frame["seconds"]]
+        table = frame.to_html(index=False, float_format=lambda v: f"{v:.3f}")
         return html_value("Training", repr(self), table)
 
 
-def best_row(rows: tuple[Mapping[str, Any], ...]) -> int | None:
-    """Index of the lowest finite valid loss, the earliest of equals; None if there is none."""
-    losses = [(row["valid_loss"], index) for index, row in enumerate(rows) if math.isfinite(row["valid_loss"])]
+def best_row(rows: tuple[Mapping[str, Any], ...], first: int = 0) -> int | None:
+    """Index of the lowest finite valid loss from phase `first` on, the earliest of equals; None if there is none."""
+    losses = [
+        (row["valid_loss"], index)
+        for index, row in enumerate(rows)
+        if math.isfinite(row["valid_loss"]) and row["phase"] >= first
+    ]
     return min(losses)[1] if losses else None

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from nbtune import _checks, _record, bundle
-from nbtune._cut import Cut, Grouping, digests, grouping
-from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
+from nbtune._cut import Cut, Grouping, grouping
+from nbtune._fastai.borrow import seed_all, without_augmentation
 from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
-from nbtune._fastai.steps import first_batch, optimizer, trial
+from nbtune._fastai.steps import optimizer
 from nbtune._kept import Store, key_of
+from nbtune._proof import prove
 from nbtune._states import States
 from nbtune._test_set import TestSet
 from nbtune._train import augments, train
 from nbtune.costs import epoch_cost, kept_cost
-from nbtune.errors import InputTypeError, TrainingError
+from nbtune.errors import TrainingError
 from nbtune.evaluate import Report, report
 from nbtune.finder import LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, Hold, Still, groups_of, plan_of, reinitialise
@@ -27,6 +29,7 @@ from nbtune.history import History
 from nbtune.phases import Phase
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
+from nbtune.transaction import shielded
 
 __all__ = ["Tuner"]
 
@@ -58,6 +61,7 @@ class Tuner:
     ) -> None:
         _checks.check_learner(learn)
         _checks.check_seed(seed)
+        _checks.check_run_dir(run_dir)
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
@@ -65,12 +69,14 @@ class Tuner:
         self._test = TestSet(test, self.run_dir)
         self._cut = Cut(grouping(learn.model, groups, learn.splitter), 0)
         self._still: Still | None = None
-        self._plan: FreezePlan | None = None
+        self._prices: dict[str, Any] = {}
         self._rates: Rates | None = None
         self._states = States(self.run_dir)
         self._store = Store()
         self._at = "last"
         self._todo: list[Phase] = []
+        self._done = 0  # whole epochs of the first of them
+        self._fresh = False  # were all weights drawn anew since the last phase
         self._recipe: Recipe | None = None
         self._stop = threading.Event()
         self._said: list[str] = []
@@ -85,13 +91,14 @@ class Tuner:
 
     @property
     def plan(self) -> FreezePlan:
-        """What trains and what is still now."""
-        return self._plan or plan_of(self.learn.model, self._cut)
+        """What trains and what is still, read from the model as it is now."""
+        return plan_of(self.learn.model, self._cut, **self._prices)
 
     # What trains
 
     def freeze(self, norms: str = "still") -> FreezePlan:
-        """Hold everything still but the last group (the head)."""
+        """Hold everything still but the last group (the head). Raises FreezeError where that is all there is."""
+        _checks.check_groups(self._cut.groups)
         plan = self._freeze(-1, norms)
         self._say(_record.call("tuner.freeze", norms=(norms, "still")))
         return plan
@@ -113,40 +120,42 @@ class Tuner:
 
     def _freeze(self, group: int | str, norms: str, cost: bool = True) -> FreezePlan:
         cut = Cut(self._cut.groups, index_of(self._cut.groups, group), norms)
-        still = Still(cut.first, cut.norms, groups=cut.groups, store=self._store) if cut.first else None
-        if still is not None:
-            still.hold = Hold(self.learn.model, cut)  # raises before anything is changed
+        cut.check(self.learn.model)  # and the prices: all that can fail comes before anything is changed
+        prices = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)} if cost else {}
+        with shielded():
+            self._apply(cut)
+        self._prices = prices
+        return self.plan
+
+    def _apply(self, cut: Cut) -> None:
         if self._still is not None:
-            self._still.hold = None  # the new plan stands; removing the old must not release it
-            self.learn.remove_cb(self._still)
-        if still is not None:
-            self.learn.add_cb(still)
+            self.learn.remove_cb(self._still)  # which gives `requires_grad` back as it was before the first freeze
+        self._still, self._cut, self._rates = None, cut, None
+        if cut.first:
+            self._still = Still(cut.first, cut.norms, groups=cut.groups, store=self._store)
+            self._still.hold = Hold(self.learn.model, cut)
         else:
+            self._store.clear()  # what nothing still computes is of no use
             for parameter in self.learn.model.parameters():
                 parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
-        self._still, self._cut = still, cut
-        if still is None:
-            self._store.clear()  # what nothing still computes is of no use
-        prices = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)} if cost else {}
-        self._plan = plan_of(self.learn.model, cut, **prices)
-        return self._plan
+        self._install()
+        if self.learn.opt is not None:  # or plain learn.fit would go on with the tensors of the old plan
+            self.learn.opt = optimizer(self.learn, cut.lists(self.learn.model))
+
+    def _install(self) -> None:
+        """The plan is kept by a callback: put it back if somebody took it away."""
+        if self._still is not None and self._still not in list(self.learn.cbs):
+            hold = self._still.hold
+            self.learn.add_cb(self._still)
+            self._still.hold = hold or Hold(self.learn.model, self._cut)
 
     def verify(self) -> FreezeProof:
         """Digests of every frozen tensor and buffer before and after a real step that is rolled back."""
-        cut, model = self._cut, self.learn.model
-        live = {name: tensor for _, named in cut.live(model) for name, tensor in named}
-        with borrowed(self.learn):
-            batch = first_batch(self.learn)
-        before, after = [digests(cut.frozen(model)), digests(live)], []
-        trial(
-            self.learn,
-            [batch],
-            [[p for _, p in named] for _, named in cut.live(model)],
-            look=lambda: after.extend([digests(cut.frozen(model)), digests(live)]),
-        )
+        _checks.check_batches(self.learn)
+        self._install()
+        proof = prove(self.learn, self._cut)
         self._say("tuner.verify()")
-        changed = [tuple(n for n in was if was[n] != now[n]) for was, now in zip(before, after, strict=True)]
-        return FreezeProof(len(before[0]), changed[0], changed[1])
+        return proof
 
     # How fast
 
@@ -157,20 +166,15 @@ class Tuner:
         name, or an LRCurve. None: 5e-3 for the head on a still body, else `slice(1e-4, 2e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
-        if lr is None:
-            lr = DEFAULT_HEAD if self._cut.first == len(self._cut.groups) - 1 else DEFAULT_BODY
-        if isinstance(lr, LRCurve):
-            lr = _checks.suggested(lr)
-        names = [group.name for group in self._cut.groups]
-        return resolve(lr, names, [index < self._cut.first for index in range(len(names))])
+        return _rates(lr, self._cut)
 
     def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
         `lr` gives the proportions between the groups: `slice(1/100, 1)` tests discriminative rates together.
         """
-        ratios = self.rates(lr).ratios
-        lists = [[p for _, p in named] for _, named in self._cut.live(self.learn.model)]
+        ratios, lists = self.rates(lr).ratios, self._cut.lists(self.learn.model)
+        self._install()
         with self._as_in_fit():
             curve = range_test(
                 self.learn,
@@ -217,6 +221,7 @@ class Tuner:
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
         phase = Phase(epochs, self._cut.first, lr, wd, schedule, self._cut.norms, augment, cache=cache, views=views)
+        self._stop.clear()
         result = self._train(phase, cbs)
         given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None)}
         self._say(_record.call("tuner.fit", epochs, **given, schedule=(schedule, "one_cycle")))
@@ -229,53 +234,65 @@ class Tuner:
         """
         if recipe is not None:
             self._start(recipe)
+        elif not self._todo:
+            return History()
+        self._stop.clear()
         before = len(self.history.phases)
-        while self._todo:
-            phase = self._todo[0]
-            self._freeze(phase.first, phase.norms, cost=False)
-            if self._train(phase, cbs).phases[-1].ended != "finished":
-                break
-            self._todo.pop(0)
-        if not self._todo and self._recipe is not None and self._recipe.keep == "best":
+        while self._todo and not self._stop.is_set():
+            self._step(cbs)
+        if not self._todo and self._recipe is not None and self._recipe.keep == "best" and "best" in self._states:
             self.best()
         self._say("tuner.run()" if recipe is None else f"tuner.run({recipe.code})")
         rows = [row for row in self.history.rows if row["phase"] > before]
         return History() + History(tuple(rows), self.history.phases[before:])
 
+    def _step(self, cbs: Any) -> None:
+        """The next phase of the recipe, or what an early end left of it: whole epochs, on the same schedule."""
+        phase, seen = self._todo[0], len(self.history.rows)
+        try:
+            self._freeze(phase.first, phase.norms, cost=False)
+            part = self._train(phase, cbs, self._done)
+        finally:
+            self._done += len(self.history.rows) - seen
+        if part.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
+            self._stop.set()
+        elif self._done == phase.epochs or not self._stop.is_set():  # done, or a tracker found it good enough
+            self._todo.pop(0)
+            self._done = 0
+
     def _start(self, recipe: Recipe) -> None:
-        if not isinstance(recipe, Recipe):
-            raise InputTypeError(
-                f"run({type(recipe).__name__}).",
-                rule="run takes a Recipe.",
-                likely="a phase alone, or a recipe function without its brackets.",
-                next="tuner.run(nt.recipes.probe_then_finetune())",
-            )
+        _checks.check_recipe(recipe)
+        _checks.check_learner(self.learn)
+        _checks.check_batches(self.learn)
         for phase in recipe.phases:  # all of them before the first step
             cut = Cut(self._cut.groups, index_of(self._cut.groups, phase.first), phase.norms)
-            names = [group.name for group in cut.groups]
-            if phase.lr is not None and not isinstance(phase.lr, LRCurve):
-                resolve(phase.lr, names, [index < cut.first for index in range(len(names))])
+            _rates(phase.lr, cut)
+            _checks.check_views(phase.views)
+            cut.check(self.learn.model)
         if recipe.fresh:
             seed_all(self.learn, self.seed)
             reinitialise(self.learn.model)
             self.learn.opt = None
-        self._recipe, self._todo = recipe, list(recipe.phases)
+            self._states.forget()
+        self._fresh = recipe.fresh
+        self._recipe, self._todo, self._done = recipe, list(recipe.phases), 0
 
-    def _train(self, phase: Phase, cbs: Any) -> History:
+    def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
         rates = self.rates(phase.lr)
         _checks.check_views(phase.views)
+        _checks.check_learner(self.learn)
         _checks.check_batches(self.learn)
-        self._stop.clear()
-        self._rates, number = rates, len(self.history.phases) + 1
+        self._install()
+        number = len(self.history.phases) + 1
         result: list[History] = []
 
         def end(part: History) -> None:
             result.append(part)
-            self.history = self.history + part
+            self.history, self._at, self._fresh = self.history + part, "last", False
             if self.run_dir is not None:
                 self._states.keep("last", self.learn.model)
 
-        self._rows: tuple[dict[str, Any], ...] = ()
+        self._rows: tuple[Mapping[str, Any], ...] = ()
         train(
             self.learn,
             self._cut,
@@ -284,19 +301,21 @@ class Tuner:
             number=number,
             seed=self.seed + number - 1,
             still=self._still,
-            cbs=list(cbs) if isinstance(cbs, (list, tuple)) else [cbs],
+            cbs=_checks.callbacks(cbs),
+            done=done,
+            fresh=self._fresh,
             stop=self.stop,
             stopped=self._stop.is_set,
             on_row=self._row,
             on_end=end,
         )
-        self._at = "last"
+        self._rates = rates
         return result[0]
 
-    def _row(self, row: dict[str, Any]) -> None:
+    def _row(self, row: Mapping[str, Any]) -> None:
         """A whole epoch is done: keep it, and the state if it is the best so far."""
         self._rows = (*self._rows, row)
-        so_far = self.history + History(self._rows)
+        so_far = (History() if self._fresh else self.history) + History(self._rows)
         if so_far.best == len(so_far.rows) - 1:
             self._states.keep("best", self.learn.model)
         if self.run_dir is not None:
@@ -392,3 +411,12 @@ class Tuner:
 
     def _repr_html_(self) -> str:
         return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
+
+
+def _rates(lr: Any, cut: Cut) -> Rates:
+    if lr is None:
+        lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
+    if isinstance(lr, LRCurve):
+        lr = _checks.suggested(lr)
+    names = [group.name for group in cut.groups]
+    return resolve(lr, names, [index < cut.first for index in range(len(names))])

@@ -26,12 +26,16 @@ class Follow(Callback):  # type: ignore[misc]
 
     order = 95  # after Recorder and trackers, whose figures it reads
 
-    def __init__(self, phase: int, title: str, stopped: Callable[[], bool], on_row: Callable[..., None]) -> None:
+    def __init__(
+        self, phase: int, title: str, stopped: Callable[[], bool], on_row: Callable[..., None], done: int = 0
+    ) -> None:
         super().__init__()
+        self.done = done  # epochs of the phase that an earlier fit made
         self.phase, self.title, self.stopped, self.on_row = phase, title, stopped, on_row
         self.rows: list[dict[str, Any]] = []
         self.steps, self.ended = 0, ""
-        self.slope, self.backup = 0.0, None  # norm of this step's gradient; weights before an absurd step
+        self.slope = 0.0  # norm of this step's gradient
+        self.backup: list[tuple[Any, Any]] | None = None  # weights before an absurd step
         self.bar: Any = None
 
     def before_fit(self) -> None:
@@ -115,6 +119,7 @@ class Follow(Callback):  # type: ignore[misc]
 
     def after_cancel_fit(self) -> None:
         # A tracker that ends the fit after an epoch does so before our after_epoch: the epoch was whole.
+        self.ended = self.ended or "was ended by a callback"
         if getattr(self, "whole", False):
             self._add_row([value for value in list(self.learn.recorder.log)[1:] if not isinstance(value, str)])
 
@@ -122,7 +127,7 @@ class Follow(Callback):  # type: ignore[misc]
         self.whole = False
         names = [name for name in list(self.learn.recorder.metric_names)[1:] if name != "time"]
         found = dict(zip(names, values, strict=False))
-        row = {"phase": self.phase, "epoch": self.learn.epoch + 1}
+        row = {"phase": self.phase, "epoch": self.done + self.learn.epoch + 1}
         row["train_loss"] = self.total / self.items if self.items else math.nan
         valid = found.pop("valid_loss", None)
         row["valid_loss"] = math.nan if valid is None else float(valid)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from fastai.optimizer import OptimWrapper
 from torch import nn
+from torch.utils.data import DataLoader as TorchLoader
+from torch.utils.data import Subset
 
 from nbtune._fastai import (
     Callback,
@@ -22,7 +24,7 @@ from nbtune._fastai import (
 from nbtune._fastai.borrow import borrowed
 from nbtune.errors import TrainingError
 
-__all__ = ["SCHEDULES", "Clock", "first_batch", "optimizer", "scheduler", "trial"]
+__all__ = ["SCHEDULES", "Clock", "cut_batch", "first_batch", "optimizer", "scheduler", "trial"]
 
 SCHEDULES = ("one_cycle", "cosine", "linear", "flat")
 
@@ -64,19 +66,29 @@ def _carry(before: Any, made: Any, lists: Sequence[Sequence[nn.Parameter]]) -> N
 
 
 def scheduler(
-    name: str, rates: Sequence[float], *, pct_start: float, div: float, moms: tuple[float, float, float]
+    name: str,
+    rates: Sequence[float],
+    *,
+    pct_start: float,
+    div: float,
+    moms: tuple[float, float, float],
+    begin: float = 0.0,
 ) -> Any:
     """The callback that runs schedule `name` with `rates` (one per optimizer group) at its highest.
 
     `"one_cycle"` is fastai's: cosine up from `rates / div` over `pct_start` of the steps, then down to
-    `rates / 1e5`, momentum against it (Smith & Topin, 2018).
+    `rates / 1e5`, momentum against it (Smith & Topin, 2018). `begin`: the share of it that is over already.
     """
     top = np.array(rates)
     if name == "one_cycle":
         shape = combined_cos(pct_start, top / div, top, top / 1e5)
-        return ParamScheduler({"lr": shape, "mom": combined_cos(pct_start, *moms)})
+        return ParamScheduler({"lr": _rest(shape, begin), "mom": _rest(combined_cos(pct_start, *moms), begin)})
     down = {"cosine": SchedCos, "linear": SchedLin, "flat": SchedNo}[name]
-    return ParamScheduler({"lr": down(top, top / 1e5)})
+    return ParamScheduler({"lr": _rest(down(top, top / 1e5), begin)})
+
+
+def _rest(shape: Callable[[float], Any], begin: float) -> Callable[[float], Any]:
+    return (lambda share: shape(begin + (1 - begin) * share)) if begin else shape
 
 
 class _Given:
@@ -130,10 +142,15 @@ def trial(
     cbs: Sequence[Any] = (),
     *,
     lr: float = 1e-3,
+    without: tuple[type, ...] = (),
     look: Callable[[], None] | None = None,
 ) -> None:
-    """Real training steps on `batches`, then `look()`, then everything as before to the bit."""
+    """Real training steps on `batches`, then `look()`, then everything as before to the bit.
+
+    `without`: kinds of callbacks that are left out.
+    """
     with borrowed(learn):
+        learn.cbs = type(learn.cbs)(callback for callback in learn.cbs if not isinstance(callback, without))
         learn.opt = optimizer(learn, lists, lr)
         learn.dls = _Given(learn.dls, batches)
         learn.fit(1, lr, cbs=[_NoValidation(), *cbs])
@@ -142,18 +159,31 @@ def trial(
 
 
 def first_batch(learn: Any, size: int | None = None) -> Any:
-    """The first training batch, at most `size` items fetched if the loader allows; moves random streams."""
+    """The first training batch, with `size` at most that many items, fetched alone where the loader allows it.
+
+    Moves random streams.
+    """
     loader = learn.dls.train
-    if size is not None and hasattr(loader, "new"):
+    if size is not None and isinstance(loader, TorchLoader):
+        loader = _few_of(loader, size)
+    elif size is not None and hasattr(loader, "new"):
         loader = loader.new(bs=size, shuffle=False, num_workers=0, drop_last=False)
     for batch in loader:
-        return batch if size is None else _cut(batch, size)
+        return batch if size is None else cut_batch(batch, size)
     return None
 
 
-def _cut(batch: Any, size: int) -> Any:
+def _few_of(loader: Any, size: int) -> Any:
+    if loader.batch_size is None or not hasattr(loader.dataset, "__getitem__"):
+        return loader
+    few = Subset(loader.dataset, range(min(size, len(loader.dataset))))
+    return TorchLoader(few, batch_size=size, collate_fn=loader.collate_fn)
+
+
+def cut_batch(batch: Any, size: int) -> Any:
+    """The first `size` items of a batch."""
     if isinstance(batch, (tuple, list)):
-        return type(batch)(_cut(part, size) for part in batch)
+        return type(batch)(cut_batch(part, size) for part in batch)
     if isinstance(batch, dict):
-        return {key: _cut(part, size) for key, part in batch.items()}
+        return {key: cut_batch(part, size) for key, part in batch.items()}
     return batch[:size]
