@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Streams", "autocast_kept", "graceful", "shielded", "untouched"]
+__all__ = ["Streams", "attributes_undo", "autocast_kept", "graceful", "shielded", "untouched"]
 
 
 class Streams:
@@ -68,7 +68,7 @@ class untouched:  # noqa: N801 - reads as a verb's adjective: with untouched(lea
 
     def __enter__(self) -> Any:
         learn = self.learn
-        undo = [autocast_undo(), _model(learn.model), _attributes(learn), _loaders(learn.dls), Streams().restore]
+        undo = [autocast_undo(), _model(learn.model), attributes_undo(learn), _loaders(learn.dls), Streams().restore]
         undo += [_deep(callback) for callback in learn.cbs]
         undo += [_deep(measure) for measure in _measures(learn)]
         self._undo = undo + (_optimizer(learn.opt) if learn.opt is not None else [])
@@ -177,7 +177,7 @@ def _model(model: nn.Module) -> Callable[[], None]:
     values = [tensor.detach().clone() for tensor in tensors]
     grads = [None if tensor.grad is None else tensor.grad.clone() for tensor in tensors]
     wants = [tensor.requires_grad for tensor in tensors]
-    modules = [_attributes(module) for module in model.modules()]
+    modules = [attributes_undo(module) for module in model.modules()]
     hooks = [_undo_hooks(tensor) for tensor in tensors]
 
     @torch.no_grad()
@@ -209,7 +209,7 @@ def _undo_hooks(tensor: torch.Tensor) -> Callable[[], None]:
     return undo
 
 
-def _attributes(thing: Any) -> Callable[[], None]:
+def attributes_undo(thing: Any) -> Callable[[], None]:
     """Undo for an object's attributes and, one level deep, the contents of its containers (a module's hooks).
 
     The containers themselves stay, so that whoever holds one (hook handles, samplers) still holds the right one.
@@ -297,7 +297,7 @@ def _loaders(dls: Any) -> Callable[[], None]:
     """Undo for the random streams that loaders and samplers hold for themselves."""
     undo: list[Callable[[], None]] = []
     for loader in getattr(dls, "loaders", []):
-        undo.append(_attributes(loader))
+        undo.append(attributes_undo(loader))
         if isinstance(rng := getattr(loader, "rng", None), random.Random):
             undo.append(_later(rng.setstate, rng.getstate()))
         for holder in (loader, getattr(loader, "sampler", None)):

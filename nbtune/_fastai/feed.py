@@ -20,7 +20,7 @@ from nbtune._kept import Kept, Store, key_of
 from nbtune._nested import map_tensors, tensors
 from nbtune.errors import FreezeError
 from nbtune.features import Boundary, boundary, captured, replayed
-from nbtune.transaction import Streams
+from nbtune.transaction import Streams, attributes_undo
 
 __all__ = ["feeding", "plain", "still_pass", "tried", "why_not"]
 
@@ -159,7 +159,8 @@ def _same(batch: Any) -> Any:
 @contextmanager
 def still_pass(learn: Any) -> Iterator[None]:
     """The model in eval mode, without gradient, in the precision that the Learner's callbacks train in."""
-    flags = [(module, module.training) for module in learn.model.modules()]
+    # All that modules hold, not their flags alone: a recurrent one keeps its state, which this pass moves.
+    undo = [attributes_undo(module) for module in learn.model.modules()]
     mixed = [callback for callback in learn.cbs if type(callback).__name__ == "MixedPrecision"]
     learn.model.eval()
     try:
@@ -170,8 +171,8 @@ def still_pass(learn: Any) -> Iterator[None]:
                 stack.enter_context(torch.autocast("cuda", dtype=half))
             yield
     finally:
-        for module, flag in flags:
-            module.training = flag
+        for step in undo:
+            step()
 
 
 def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
