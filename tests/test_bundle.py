@@ -235,6 +235,26 @@ def test_neither_save_nor_load_nor_predict_moves_a_random_stream(tmp_path: Path)
     assert first.equals(again)
 
 
+class Noisy(nn.Module):
+    """Draws from torch's stream also in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.layer(x.flatten(1))
+        return scores + torch.rand_like(scores)
+
+
+def test_a_network_that_draws_leaves_the_stream(tmp_path: Path) -> None:
+    place = write(tmp_path / "x", model=Noisy(), architecture=None)
+    model = load(place, model=Noisy())
+    before = torch.get_rng_state()
+    model.predict(IMAGES)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 # Prediction
 
 
@@ -655,6 +675,11 @@ def test_a_save_that_died_between_two_renames_is_found_and_healed(tmp_path: Path
     assert not (tmp_path / "x").exists()
     back = read(tmp_path / "x")
     assert tree(back.folder) == old
+    with pytest.MonkeyPatch.context() as patch:
+        fail_at(patch, 3, OSError("full"))  # after the parent's mkdir and the healing rename
+        with pytest.raises(BundleError):
+            write(tmp_path / "x", vocab=("x", "y", "z"))
+    assert tree(read(tmp_path / "x").folder) == old
     write(tmp_path / "x", vocab=("x", "y", "z"))
     assert read(tmp_path / "x").vocab == ("x", "y", "z")
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
