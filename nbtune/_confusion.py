@@ -143,8 +143,6 @@ class Worst:
         return self.sentence
 
     def _repr_html_(self) -> str:
-        rows = [
-            (i, t, p, f"{q:.3f}", f"{loss:.3f}") for i, t, p, q, loss in self.rows.itertuples(index=False)
-        ]
+        rows = [(i, t, p, f"{q:.3f}", f"{loss:.3f}") for i, t, p, q, loss in self.rows.itertuples(index=False)]
         table = html_table(["item", "true", "predicted", "probability", "loss"], rows) if rows else ""
         return html_value("Most confident errors", self.sentence, table)

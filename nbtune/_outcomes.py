@@ -121,9 +121,7 @@ def _check_values(probs: Any, targets: Any) -> None:
             likely="The training diverged, so that the model gives NaN.",
             next="tuner.lr_find(), then train again with a smaller rate.",
         )
-    off = (probs < -SUM_TOLERANCE).any(axis=1) | (
-        np.abs(probs.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE
-    )
+    off = (probs < -SUM_TOLERANCE).any(axis=1) | (np.abs(probs.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE)
     if off.any():
         row = int(np.flatnonzero(off)[0])
         raise InputError(
@@ -160,8 +158,7 @@ def _images(items: Any, n: int) -> tuple[Any, dict[str, str]]:
         return x, {**digests, "images": sha256(np.ascontiguousarray(x).tobytes()).hexdigest()}
     if x is items:
         raise InputTypeError(
-            f"items is {type(x).__name__} {getattr(x, 'dtype', '')} {list(getattr(x, 'shape', ()))}".rstrip()
-            + ".",
+            f"items is {type(x).__name__} {getattr(x, 'dtype', '')} {list(getattr(x, 'shape', ()))}".rstrip() + ".",
             rule="items is uint8 images [n, h, w] or [n, h, w, 3], or a task's split.",
             likely="Images as floats, or with channels first.",
             next="items=task.test, or (255 * x).astype('uint8') with channels last.",

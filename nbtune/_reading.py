@@ -55,9 +55,7 @@ def _beyond_noise(missed: Ints, invented: Ints) -> list[int]:
     # With e errors the smallest p possible is 2^(1-e): classes that cannot reach the level are no tests.
     tests = next(k for k in range(1, len(errors) + 2) if (2.0 ** (1 - errors) <= LEVEL / k).sum() <= k)
     return [
-        c
-        for c in range(len(errors))
-        if errors[c] and binomtest(int(missed[c]), int(errors[c])).pvalue <= LEVEL / tests
+        c for c in range(len(errors)) if errors[c] and binomtest(int(missed[c]), int(errors[c])).pvalue <= LEVEL / tests
     ]
 
 

@@ -32,9 +32,7 @@ def digits() -> SimpleNamespace:
     poor = LogisticRegression(max_iter=200).fit(x[:40], y[:40])
     test = x[1000:1600]
     images = (test.reshape(-1, 8, 8) * 255).astype(np.uint8)
-    return SimpleNamespace(
-        y=y[1000:1600], images=images, good=good.predict_proba(test), poor=poor.predict_proba(test)
-    )
+    return SimpleNamespace(y=y[1000:1600], images=images, good=good.predict_proba(test), poor=poor.predict_proba(test))
 
 
 def certain(true: list[int], predicted: list[int], k: int, **more: Any) -> Report:
@@ -161,9 +159,7 @@ def test_same_figures_again_and_no_global_stream_moves(digits: SimpleNamespace) 
     before = np.random.get_state()[1].copy(), random.getstate()
     first, again = (report(digits.poor, digits.y, TEN) for _ in range(2))
     assert first.metrics == again.metrics
-    assert first.compare(report(digits.good, digits.y, TEN)) == again.compare(
-        report(digits.good, digits.y, TEN)
-    )
+    assert first.compare(report(digits.good, digits.y, TEN)) == again.compare(report(digits.good, digits.y, TEN))
     assert (np.random.get_state()[1] == before[0]).all()
     assert random.getstate() == before[1]
 
@@ -267,9 +263,7 @@ def test_worst_are_the_most_confident_errors(digits: SimpleNamespace) -> None:
     top = sorted(digits.poor[wrong].max(1))[::-1][:5]
     assert rows["probability"].tolist() == pytest.approx(top)
     assert all(said[i] != digits.y[i] for i in rows["index"])
-    assert rows["loss"].to_numpy() == pytest.approx(
-        -np.log(digits.poor[rows["index"], digits.y[rows["index"]]])
-    )
+    assert rows["loss"].to_numpy() == pytest.approx(-np.log(digits.poor[rows["index"], digits.y[rows["index"]]]))
     assert worst.images is not None
     assert (worst.images[0] == digits.images[rows["index"][0]]).all()
     assert len(found.worst(10_000)) == len(wrong)
