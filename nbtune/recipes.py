@@ -16,6 +16,7 @@ __all__ = [
     "fine_tune",
     "from_scratch",
     "gradual_unfreezing",
+    "linear_probe",
     "probe_then_finetune",
 ]
 
@@ -98,6 +99,12 @@ def probe_then_finetune(
     head = Phase(head_epochs, first=-1, lr=head_lr, wd=wd, augment=False)
     body = Phase(body_epochs, first=0, lr=body_lr, wd=wd)
     return Recipe((head, body), "probe_then_finetune", "Kumar et al. (2022).", keep)
+
+
+def linear_probe(epochs: int = 20, *, lr: Any = DEFAULT_HEAD, wd: float | None = None, keep: str = "last") -> Recipe:
+    """The head alone on a still body: the baseline that every fine-tuning must beat (Kornblith et al., 2019)."""
+    head = Phase(epochs, first=-1, lr=lr, wd=wd, augment=False)
+    return Recipe((head,), "linear_probe", "Kornblith et al. (2019).", keep)
 
 
 def fine_tune(
