@@ -122,6 +122,11 @@ class Hold:
         if hook:
             self.watch()
 
+    def inherit(self, other: Hold) -> None:
+        """Give back what `other` found, not what it made: it may be released first."""
+        if other.model is self.model:
+            self._wanted, self._flags, self._mode = other._wanted, other._flags, other._mode
+
     def renew(self) -> None:
         """Enforce the cut again (somebody may have unfrozen or loaded weights) and begin a new proof."""
         self.cut.check(self.model)
@@ -234,8 +239,15 @@ class Still(Callback):  # type: ignore[misc]
             self.feed.close()
             if self.hold is not None:
                 self.hold.release()
+            for other in self._others():  # whose part it may have given back
+                other.enforce()
             self.__dict__["hold"] = None
         self.__dict__["_learn"] = learn
+
+    def _others(self) -> list[Hold]:
+        """What other callbacks of this kind hold on the same Learner."""
+        stills = [cb for cb in getattr(self.learn, "cbs", []) if isinstance(cb, Still) and cb is not self]
+        return [still.hold for still in stills if still.hold is not None]
 
     def before_fit(self) -> None:
         self.feed.close()  # of a fit that raised
@@ -245,6 +257,8 @@ class Still(Callback):  # type: ignore[misc]
             self.hold = None
         if self.hold is None:
             self.hold = Hold(self.learn.model, self.cut(self.learn.model, self.learn.splitter), prove=self.prove)
+            for other in self._others():
+                self.hold.inherit(other)
         else:
             self.hold.renew()
         self.hold.watch()
