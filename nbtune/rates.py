@@ -76,9 +76,7 @@ class Rates:
         ax.bar(self.names, [max(value - floor, 0.0) for value in self.values], bottom=floor, color=WARM)
         for at, value in enumerate(self.values):
             text, colour = (f"{value:.2g}", WARM) if value else ("❄ still", COLD)
-            ax.annotate(
-                text, (at, value or floor), (0, 3), textcoords="offset points", ha="center", color=colour
-            )
+            ax.annotate(text, (at, value or floor), (0, 3), textcoords="offset points", ha="center", color=colour)
         ax.set_yscale("log")
         ax.set_ylim(floor, self.top * 2)
         ax.set_ylabel("learning rate (log)")

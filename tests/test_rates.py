@@ -39,9 +39,7 @@ def test_a_slice_means_what_fastai_means(a: float, b: float, n: int) -> None:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=7).filter(lambda s: not all(s)), RATE, RATE)
-def test_every_form_gives_still_groups_zero_and_live_groups_more(
-    still: list[bool], a: float, b: float
-) -> None:
+def test_every_form_gives_still_groups_zero_and_live_groups_more(still: list[bool], a: float, b: float) -> None:
     low, high = sorted((a, b))
     names = [f"g{i}" for i in range(len(still))]
     live = [n for n, s in zip(names, still, strict=True) if not s]
