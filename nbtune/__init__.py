@@ -12,7 +12,6 @@ from nbtune._version import __version__
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-
     from nbtune import bodies, recipes, tasks
     from nbtune.bundle import Model, load
     from nbtune.errors import NbtuneError

@@ -13,6 +13,7 @@ import numpy as np
 from nbtune._fastai.data import ArrayItems
 from nbtune.errors import InputError
 from nbtune.tasks import Items
+from nbtune.transaction import Streams
 
 __all__ = ["TestSet"]
 
@@ -29,7 +30,17 @@ class TestSet:
         self.file = None if run_dir is None else run_dir / "looks.json"
 
     def loader(self, learn: Any, dl: Any = None) -> tuple[Any, Any]:
-        """A loader in order, and the items themselves where there are any. Raises InputError without data."""
+        """A loader in order, and the items themselves where there are any; moves no random stream.
+
+        Raises InputError without data.
+        """
+        streams = Streams()  # a fastai loader draws a seed when it is made
+        try:
+            return self._loader(learn, dl)
+        finally:
+            streams.restore()
+
+    def _loader(self, learn: Any, dl: Any) -> tuple[Any, Any]:
         data = self.test if dl is None else dl
         if data is None:
             raise InputError(

@@ -16,9 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
 
 from nbtune._display import Chart
-from nbtune._intervals import wilson
 from nbtune.errors import InputError, InputTypeError, NbtuneError
 from nbtune.evaluate import Estimate, Report, report
+from nbtune.evaluate.intervals import wilson
 
 TEN = tuple(str(digit) for digit in range(10))
 

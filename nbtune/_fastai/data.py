@@ -78,18 +78,12 @@ class Deform(RandTransform):  # type: ignore[misc]
     split_idx, order = 0, 30
 
     def __init__(
-        self, turn: float = 8.0, shear: float = 0.1, scale: float = 0.1, shift: float = 0.05, bend: float = 0.0,
+        self, turn: float = 12.0, shear: float = 0.2, scale: float = 0.15, shift: float = 0.06, bend: float = 0.02,
         knots: int = 4, p: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__(p=p)
-        self.turn, self.shear, self.scale, self.shift, self.bend, self.knots = (
-            turn,
-            shear,
-            scale,
-            shift,
-            bend,
-            knots,
-        )
+        self.turn, self.shear, self.scale, self.shift = turn, shear, scale, shift
+        self.bend, self.knots = bend, knots
 
     def encodes(self, x: TensorImage) -> Any:
         """The deformed batch, of the same type and shape."""

@@ -39,7 +39,7 @@ class Body:
     def make(self, n_out: int, *, pretrained: bool = True) -> nn.Module:
         """The network with a fresh head for `n_out` classes; `pretrained=False`: every weight is fresh.
 
-        Fresh weights come from torch's global stream, by PyTorch's default init of each layer.
+        Fresh weights come from torch's global stream, by each layer's own init; "letters" starts its last layer at 0.
 
         Raises:
             InputTypeError: `n_out` is no whole number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,7 @@ def make_learner(
     options: dict[str, Any],
 ) -> Any:
     """See `Task.learner`."""
-    from nbtune._fastai import data
-
+    data = _fastai_data()
     if seed is not None:
         check_seed(seed)
     size, drop_last = batch_size(len(task.train), bs)
@@ -56,6 +56,15 @@ def make_learner(
     return learn
 
 
+def _fastai_data() -> Any:
+    """`nbtune._fastai.data`; importing fastai draws from Python's stream, so a first call would differ from later ones."""
+    before = random.getstate()
+    from nbtune._fastai import data
+
+    random.setstate(before)
+    return data
+
+
 def _body(task: Task, body: Any) -> Body:
     from nbtune.bodies.own import own_body
 
@@ -68,8 +77,7 @@ def _body(task: Task, body: Any) -> Body:
 
 def _transforms(augment: Any) -> list[Any]:
     """The augmentation as fastai batch transforms."""
-    from nbtune._fastai import data
-
+    data = _fastai_data()
     if augment is None:
         return [data.Deform()]
     if augment is False or augment == "none":

@@ -67,7 +67,7 @@ class Task:
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
-        "none" for none, or fastai batch transforms. `seed` fixes the head's init and the order of batches, and
+        "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
         network with fresh weights. `kw` goes to fastai's Learner.
 
@@ -116,10 +116,10 @@ def make_task(
 
 
 def _check_split(split: str, items: Items, task: Task) -> None:
-    least = 2 if split == "train" else 1
+    least, words = (2, "two items") if split == "train" else (1, "an item")
     if len(items) < least:
         raise InputError(
-            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {'two items or more' if least > 1 else 'an item or more'}.",
+            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {words} or more.",
             likely="Everything was given to another split.", next="split again with a smaller share for the others.",
         )  # fmt: skip
     if items.y.max() >= len(task.vocab):

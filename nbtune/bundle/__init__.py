@@ -13,15 +13,15 @@ from typing import Any
 from torch import nn
 
 from nbtune import bodies
-from nbtune._architectures import Makers, check_rebuilds, made
-from nbtune._bundle_card import readme
-from nbtune._intervals import Estimate
-from nbtune._manifest import FORMAT, LIMIT, MANIFEST, README, SCHEMA, WEIGHTS, parse, plain, problem, render
-from nbtune._model import Architecture, Model, Preprocessing
-from nbtune._safefiles import file_size, hashed, newest, opened, read_small, write_folder
 from nbtune._version import __version__
-from nbtune._weights import as_bytes, fill, mismatch, read_header
+from nbtune.bundle.architectures import Makers, check_rebuilds, made
+from nbtune.bundle.card import readme
+from nbtune.bundle.manifest import FORMAT, LIMIT, MANIFEST, README, SCHEMA, WEIGHTS, parse, plain, problem, render
+from nbtune.bundle.model import Architecture, Model, Preprocessing
+from nbtune.bundle.safefiles import file_size, hashed, newest, opened, read_small, write_folder
+from nbtune.bundle.weights import as_bytes, fill, mismatch, read_header
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError, NbtuneError
+from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
 
 __all__ = ["Architecture", "Model", "Preprocessing", "load", "parts_of", "save", "versions_here"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from nbtune._intervals import Estimate, Ints
+from nbtune.evaluate.intervals import Estimate, Ints
 
 __all__ = ["largest_confusions", "looks_warning", "pattern"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from nbtune import bodies
-from nbtune._model import Architecture
-from nbtune._weights import described, mismatch
+from nbtune.bundle.model import Architecture
+from nbtune.bundle.weights import described, mismatch
 from nbtune.errors import BundleError, InputError, InputTypeError
 
 __all__ = ["Makers", "check_rebuilds", "made"]

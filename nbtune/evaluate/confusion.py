@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib.colors import to_rgb
 
 from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value
-from nbtune._intervals import Floats, Ints
-from nbtune._reading import largest_confusions
 from nbtune.errors import InputError
+from nbtune.evaluate.intervals import Floats, Ints
+from nbtune.evaluate.reading import largest_confusions
 
 __all__ = ["Worst", "confusion_chart"]
 

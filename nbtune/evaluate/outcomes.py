@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nbtune._intervals import Floats, Ints
 from nbtune.errors import InputError, InputTypeError
+from nbtune.evaluate.intervals import Floats, Ints
 
 __all__ = ["Outcomes", "checked", "whole"]
 

@@ -14,7 +14,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from nbtune._safefiles import file_size
+from nbtune.bundle.safefiles import file_size
 from nbtune.errors import BundleError, InputError, InputTypeError
 
 __all__ = ["as_bytes", "described", "fill", "mismatch", "read_header", "tensors_of", "ties_of"]

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from nbtune._display import html_table, html_value
-from nbtune._intervals import Estimate, Floats, Ints, interval, resampled_counts, scores, wilson
 from nbtune.errors import InputError, InputTypeError
+from nbtune.evaluate.intervals import Estimate, Floats, Ints, interval, resampled_counts, scores, wilson
 
 if TYPE_CHECKING:
     from nbtune.evaluate import Report

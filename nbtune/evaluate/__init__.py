@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from nbtune._compare import Comparison, compare
-from nbtune._confusion import Worst, confusion_chart
 from nbtune._display import Chart, html_table, html_value
-from nbtune._intervals import (
+from nbtune.evaluate.compare import Comparison, compare
+from nbtune.evaluate.confusion import Worst, confusion_chart
+from nbtune.evaluate.intervals import (
     Estimate,
     Floats,
     Ints,
@@ -23,8 +23,8 @@ from nbtune._intervals import (
     scores,
     wilson,
 )
-from nbtune._outcomes import Outcomes, checked, whole
-from nbtune._reading import looks_warning, pattern
+from nbtune.evaluate.outcomes import Outcomes, checked, whole
+from nbtune.evaluate.reading import looks_warning, pattern
 
 __all__ = ["Comparison", "Estimate", "Report", "Worst", "report"]
 

@@ -17,10 +17,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nbtune._display import html_table, html_value, short
-from nbtune._intervals import Estimate, Floats
-from nbtune._outcomes import whole
 from nbtune.bodies.images import as_batch
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
+from nbtune.evaluate.intervals import Estimate, Floats
+from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
 
 __all__ = ["Architecture", "Model", "Preprocessing"]
