@@ -216,7 +216,7 @@ class Still(Callback):  # type: ignore[misc]
         self.store = Store() if store is None else store
         self.hold: Hold | None = None
         self.proof: FreezeProof | None = None
-        self.cached, self.why = False, ""
+        self.cached, self.why, self.begun = False, "", False
         self.feed = ExitStack()
 
     def cut(self, model: nn.Module, splitter: Any = None) -> Cut:
@@ -251,6 +251,16 @@ class Still(Callback):  # type: ignore[misc]
 
     def before_fit(self) -> None:
         self.feed.close()  # of a fit that raised
+        self.begun = False
+
+    def before_train(self) -> None:
+        # Not in before_fit: fastai runs that for validate, get_preds and predict too, on any data.
+        if not self.begun:
+            self._begin()
+        cast(Hold, self.hold).enforce()
+
+    def _begin(self) -> None:
+        self.begun = True
         self.proof = None
         if self.hold is not None and self.hold.model is not self.learn.model:
             self.hold.release()
@@ -273,12 +283,9 @@ class Still(Callback):  # type: ignore[misc]
         elif self.cache == "on":
             raise _cannot_keep(self.why)
 
-    def before_train(self) -> None:
-        cast(Hold, self.hold).enforce()
-
     def after_fit(self) -> None:
         self.feed.close()
-        if self.hold is None:  # another callback's before_fit raised before ours
+        if not self.begun or self.hold is None:
             return
         self.hold.unwatch()
         self.proof = self.hold.proof()

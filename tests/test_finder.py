@@ -22,15 +22,15 @@ from fastai.losses import CrossEntropyLossFlat
 from fastai.metrics import accuracy
 from fastai.optimizer import OptimWrapper
 from fastcore.foundation import L
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from torch import nn
 
-from nbtune import _readings
-from nbtune._readings import advise, read, smooth
 from nbtune.errors import InputError, InputTypeError
 from nbtune.finder import LRCurve, range_test
+from nbtune.finder import readings as _readings
+from nbtune.finder.readings import VOTE, advise, read, smooth
 
 DIGITS = load_digits()
 X = torch.tensor(DIGITS.images / 16, dtype=torch.float32)[:, None]
@@ -377,10 +377,9 @@ def test_readings_of_a_valley_lie_in_it(low_at: float, depth: float, noise: floa
 @given(st.floats(0.01, 1), st.integers(0, 999), st.integers(1, 3))
 def test_pure_noise_gives_no_suggestion(noise: float, seed: int, seeds: int) -> None:
     rows = [2.3 + noise * np.random.default_rng(seed + 1000 * k).normal(size=100) for k in range(seeds)]
-    for agree in (("valley", "slide"), ("steepest", "minimum/10")):
-        advice = advise(LRS, [(row, smooth(row, 100)) for row in rows], 100, agree, most=math.inf)
-        assert advice.suggestion is None
-        assert "noise" in advice.reason
+    advice = advise(LRS, [(row, smooth(row, 100)) for row in rows], 100, most=math.inf)
+    assert advice.suggestion is None
+    assert "noise" in advice.reason
 
 
 def test_a_constant_loss_gives_no_suggestion() -> None:
@@ -394,18 +393,27 @@ def test_a_constant_loss_gives_no_suggestion() -> None:
 def test_a_suggestion_is_the_median_of_readings_that_agree(low_at: float, seed: int, seeds: int) -> None:
     rows = [u_curve(low_at, 1.8, 0.03, seed + 100 * k) for k in range(seeds)]
     curves = [(row, smooth(row, 100)) for row in rows]
-    for agree in (("valley", "slide"), ("steepest", "minimum/10")):
-        each = [read(LRS, smoothed, 100) for _, smoothed in curves]
-        if any(name not in one for one in each for name in agree):
-            continue
-        values = [one[name] for one in each for name in agree]
-        band = max(values) / min(values)
-        wide = advise(LRS, curves, 100, agree, most=band * 1.001)
-        assert wide.suggestion == pytest.approx(math.exp(np.median(np.log(values))))
-        narrow = advise(LRS, curves, 100, agree, most=band * 0.999)
-        assert narrow.suggestion is None
-        assert "No suggestion" in narrow.reason
-        assert f"{max(values):.2g}" in narrow.reason
+    each = [read(LRS, smoothed, 100) for _, smoothed in curves]
+    assume(all(name in one for one in each for name in VOTE))
+    low, middle, high = sorted(math.exp(np.median([math.log(one[name]) for one in each])) for name in VOTE)
+    gap = min(middle / low, high / middle)
+    votes = [sorted(one[name] for name in VOTE)[1] for one in each]
+    band = max(votes) / min(votes)
+    wide = advise(LRS, curves, 100, most=max(gap, band) * 1.001)
+    assert wide.suggestion == pytest.approx(math.exp(np.median(np.log(votes))))
+    narrow = advise(LRS, curves, 100, most=max(gap, band) * 0.999)
+    assert narrow.suggestion is None
+    assert "No suggestion" in narrow.reason
+    named = (low, middle, high) if gap >= band else (min(votes), max(votes))
+    assert all(f"{rate:.2g}" in narrow.reason for rate in named)
+
+
+def test_seeds_that_disagree_are_a_reason_to_refuse() -> None:
+    rows = [u_curve(low_at, 1.8, 0.01, 0) for low_at in (0.001, 0.3)]
+    alone = [advise(LRS, [(row, smooth(row, 100))], 100) for row in rows]
+    assert all(one.suggestion is not None for one in alone)
+    both = advise(LRS, [(row, smooth(row, 100)) for row in rows], 100)
+    assert both.suggestion is None
 
 
 def test_the_picture_does_not_depend_on_the_number_of_steps() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["AGREE", "MOST", "Advice", "advise", "diverged", "fall_and_noise", "read", "smooth"]
+__all__ = ["MOST", "VOTE", "Advice", "advise", "diverged", "fall_and_noise", "read", "smooth"]
 
-AGREE = ("valley", "slide")  # the readings whose median is the suggestion
-MOST = 3.0  # the widest band, largest over smallest reading, that still gives a suggestion
+READINGS = ("steepest", "minimum/10", "valley", "slide")
+VOTE = ("slide", "steepest", "minimum/10")  # the readings whose median is the suggestion
+MOST = 3.0  # how far, as a factor, the median may be from the nearer of the other two
 _WINDOW = 10  # points over which a slope is taken: over one alone, a noisy batch makes the steepest
 _POINTS = 100  # readings are made on the curve at this many points: fastai's constants are meant for 100
 _SKIP_FIRST, _SKIP_LAST = 10, 5  # as fastai: the smoothing settles, the last steps blow up
@@ -98,23 +99,19 @@ def _steepest(rate: Any, loss: Any) -> float:
     return math.sqrt(float(rate[at]) * float(rate[at + width]))
 
 
-def advise(
-    lrs: Any,
-    curves: Sequence[tuple[Any, Any]],
-    steps: int,
-    agree: tuple[str, str] = AGREE,
-    most: float = MOST,
-) -> Advice:
-    """The median of the two readings `agree` over seeds, or the reason for none.
+def advise(lrs: Any, curves: Sequence[tuple[Any, Any]], steps: int, most: float = MOST) -> Advice:
+    """The median over seeds of the middle one of the readings `VOTE`, or the reason for none.
 
     `curves` holds (raw, smoothed) of each complete test, finite, on the first steps of `lrs`. There is no
-    suggestion when the loss falls less than its noise (medians over seeds), a reading cannot be made, or
-    largest over smallest of the readings is above `most`.
+    suggestion when the loss falls less than its noise (medians over seeds), a reading cannot be made, the
+    middle one has no other within the factor `most`, or the seeds lie further apart than that. Each reading
+    fails in its own way (slide anywhere, minimum/10 too high while a loss keeps falling, steepest on a late
+    dip): the middle one outvotes one of them. valley, which lies low, is shown only.
     """
     each = [read(lrs[: len(smoothed)], smoothed, steps) for _, smoothed in curves if len(smoothed)]
     readings = {
         name: _median([one[name] for one in each if name in one])
-        for name in ("steepest", "minimum/10", "valley", "slide")
+        for name in READINGS
         if any(name in one for one in each)
     }
     few = min((len(raw) for raw, _ in curves), default=0)
@@ -124,21 +121,27 @@ def advise(
     if fall <= noise:
         reason = f"No suggestion: the loss falls by {fall:.2g}, no more than its noise of {noise:.2g}."
         return Advice(None, reason, readings)
-    for name in agree:
-        if any(name not in one for one in each):
+    for name in VOTE:
+        if name not in readings:
             return Advice(None, f"No suggestion: the curve has no {name} reading.", readings)
-    return _agreement([[one[name] for name in agree] for one in each], readings, agree, most)
+    votes = [sorted(one[name] for name in VOTE)[1] for one in each if all(name in one for name in VOTE)]
+    return _agreement(readings, votes or [sorted(readings[name] for name in VOTE)[1]], most)
 
 
-def _agreement(pairs: list[list[float]], readings: dict[str, float], agree: tuple[str, str], most: float) -> Advice:
-    values = [value for pair in pairs for value in pair]
-    low, high = min(values), max(values)
-    over = f" over {len(pairs)} seeds" if len(pairs) > 1 else ""
-    band = f"{agree[0]} and {agree[1]} lie between {low:.2g} and {high:.2g}{over}, a factor of {high / low:.2g}"
-    if high / low > most:
-        return Advice(None, f"No suggestion: {band}; at most {most:g} is a reading to rely on.", readings)
-    suggestion = _median(values)
-    return Advice(suggestion, f"Learning rate {suggestion:.2g}: {band}.", readings)
+def _agreement(readings: dict[str, float], votes: Sequence[float], most: float) -> Advice:
+    """The median of the seeds' votes, unless the readings or the seeds lie apart by more than `most`."""
+    low, middle, high = sorted((readings[name], name) for name in VOTE)
+    near = low if middle[0] / low[0] <= high[0] / middle[0] else high
+    gap = max(near[0], middle[0]) / min(near[0], middle[0])
+    if gap > most:
+        all_three = ", ".join(f"{name} {rate:.2g}" for rate, name in (low, middle, high))
+        return Advice(None, f"No suggestion: {all_three}: no two within a factor of {most:g}.", readings)
+    band, rate = max(votes) / min(votes), _median(votes)
+    seeds = f"over {len(votes)} seeds it lies between {min(votes):.2g} and {max(votes):.2g} (×{band:.1f})"
+    if band > most:
+        return Advice(None, f"No suggestion: {seeds}, wider than ×{most:g}.", readings)
+    reason = f"Learning rate {rate:.2g}: {middle[1]} is the middle reading, and {near[1]} agrees ({near[0]:.2g})"
+    return Advice(rate, f"{reason}; {seeds}." if len(votes) > 1 else f"{reason}.", readings)
 
 
 def _median(values: Sequence[float]) -> float:

@@ -8,8 +8,8 @@ from typing import Any
 
 from nbtune._fastai import Callback, CancelFitException, CancelValidException
 from nbtune._fastai.borrow import borrowed, seed_all
-from nbtune._readings import diverged, smooth
 from nbtune.errors import InputError
+from nbtune.finder.readings import diverged, smooth
 
 __all__ = ["Sweep", "one_test"]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from nbtune._display import COLD, GREY, WARM, Chart, chart, html_table, html_value
-from nbtune._readings import advise, smooth
-from nbtune._sweep import Sweep, one_test
 from nbtune.errors import InputError, InputTypeError
+from nbtune.finder.readings import advise, smooth
+from nbtune.finder.sweep import Sweep, one_test
 
 __all__ = ["LRCurve", "range_test"]
 
