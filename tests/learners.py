@@ -185,6 +185,9 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple | L) else value
 
 
+_PLAIN = (int, float, str, list, tuple, dict, torch.Tensor)
+
+
 def state(learn: Any) -> dict[str, Any]:
     """All that a trial or a refused call could have changed, as comparable values."""
     model, train = learn.model, learn.dls.train
@@ -204,8 +207,7 @@ def state(learn: Any) -> dict[str, Any]:
         "torch": torch.get_rng_state().numpy().tobytes(),
         "loader": (train.rng.getstate() if hasattr(train, "rng") else None, getattr(train, "bs", None)),
         "items": [id(item) for item in list(train.dataset)] if isinstance(train.dataset, list) else None,
-        "cbs": [(id(cb), {k: plain(v) for k, v in vars(cb).items() if isinstance(v, int | float | str | list | tuple | torch.Tensor)})
-                for cb in learn.cbs],
+        "cbs": [(id(cb), {k: plain(v) for k, v in vars(cb).items() if isinstance(v, _PLAIN)}) for cb in learn.cbs],
         "measures": [vars(metric).get("total") for metric in learn.metrics],
         "learner": {k: v for k, v in vars(learn).items() if isinstance(v, int | float | str | bool)},
         "attributes": sorted(vars(learn)),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import nbtune as nt
-from learners import FAMILIES, bits, digits, quiet
+from learners import FAMILIES, bits, digits, loaders, quiet
 from nbtune._cut import Cut
 from nbtune.errors import FreezeError
 from nbtune.freeze import Hold, groups_of, plan_of, reinitialise
@@ -156,6 +156,20 @@ def test_what_it_changed_is_given_back_however_the_fit_ends(event: str, error: t
     learn.fit(1, 1e-2, cbs=nt.Still("part1", **LIVE))
     assert flags(learn) == before
     assert not any(m._forward_pre_hooks for m in learn.model.modules())
+
+
+def test_predictions_on_other_data_are_the_models_own() -> None:
+    learn, still = digits(), nt.Still("head")
+    learn.add_cb(still)
+    learn.fit(1, 1e-2)
+    assert still.cached
+    assert still.proof
+    other = loaders(items=40)[1]
+    with torch.no_grad():
+        expected = learn.model.eval()(torch.stack([x for x, _ in other.dataset]))
+    assert torch.allclose(learn.get_preds(dl=other, act=lambda x: x)[0], expected, atol=1e-6)
+    learn.validate()
+    assert still.proof, "a look at the model is no new fit"
 
 
 def test_one_callback_serves_many_fits_and_a_model_that_was_replaced() -> None:

@@ -25,8 +25,9 @@ from nbtune._fastai.borrow import borrowed, quiet
 from nbtune._fastai.optimizer import layered_adamw
 from nbtune.transaction import Streams, autocast_kept, graceful, shielded, untouched
 
-EVENTS = ["before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss", "before_backward",
-          "after_backward", "before_step", "after_step", "after_batch", "after_train", "before_validate", "after_validate",
+EVENTS = ["before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss",
+          "before_backward", "after_backward", "before_step", "after_step", "after_batch", "after_train",
+          "before_validate", "after_validate",
           "after_epoch", "after_fit"]  # fmt: skip
 KINDS = {
     "adam": {},
@@ -169,7 +170,7 @@ def test_the_progress_bar_keeps_its_place_when_the_block_raises() -> None:
     learn = trained()
     learn.cbs.insert(1, ProgressCallback())
     before = list(learn.cbs)
-    with pytest.raises(RuntimeError), quiet(learn):
+    with pytest.raises(RuntimeError), quiet(learn):  # noqa: PT012
         assert len(learn.cbs) == len(before) - 1
         raise RuntimeError
     assert list(learn.cbs) == before
@@ -214,7 +215,7 @@ def test_a_real_interrupt_at_any_moment_of_block_and_clean_up(seconds: float) ->
 def test_an_interrupt_during_the_clean_up_is_raised_after_it() -> None:
     learn = trained()
     before, block = state(learn), untouched(learn)
-    with pytest.raises(KeyboardInterrupt), block:
+    with pytest.raises(KeyboardInterrupt), block:  # noqa: PT012
         block._undo.insert(0, partial(os.kill, os.getpid(), signal.SIGINT))
         learn.model[0][0].weight.data.fill_(0)
     assert differing(before, state(learn)) == []
@@ -222,7 +223,7 @@ def test_an_interrupt_during_the_clean_up_is_raised_after_it() -> None:
 
 def test_shielded_holds_an_interrupt_until_its_end() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), shielded():
+    with pytest.raises(KeyboardInterrupt), shielded():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         done.append("went on")
     assert done == ["went on"]
@@ -230,11 +231,11 @@ def test_shielded_holds_an_interrupt_until_its_end() -> None:
 
 def test_graceful_asks_first_and_insists_the_second_time() -> None:
     asked: list[int] = []
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: asked.append(1)):
+    with pytest.raises(KeyboardInterrupt), graceful(lambda: asked.append(1)):  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         asked.append(2)
     assert asked == [1, 2]
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):
+    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         pytest.fail("the second interrupt was not raised at once")
