@@ -1,0 +1,111 @@
+"""The price of an epoch: from at most eight items, without a trace, within its own range."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from fastai.callback.core import Callback
+from torch import nn
+from torch.utils.data import DataLoader as TorchLoader
+
+import nbtune as nt
+from learners import FAMILIES, X, Y, cnn, differing, digits, state
+from nbtune._cut import Cut
+from nbtune._fastai._quiet import DataLoaders
+from nbtune.costs import epoch_cost
+from nbtune.groups import split
+
+
+def cost(learn: Any, first: int = 0) -> Any:
+    groups = split(learn.model)
+    return epoch_cost(learn, Cut(groups, first % len(groups)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_cost_lies_in_its_range_and_leaves_no_trace(family: str) -> None:
+    learn = FAMILIES[family]()
+    before = state(learn)
+    found = cost(learn, -1)
+    assert 0 < found.low <= found.seconds <= found.high
+    assert differing(before, state(learn)) == []
+
+
+def test_at_most_eight_items_are_fetched() -> None:
+    learn = digits()
+    learn.dls.train.dataset.fetched = 0
+    assert cost(learn, 1) is not None
+    assert 0 < learn.dls.train.dataset.fetched <= 8
+
+    class Counted(list):  # type: ignore[type-arg]
+        fetched = 0
+
+        def __getitem__(self, index: Any) -> Any:
+            type(self).fetched += 1
+            return super().__getitem__(index)
+
+    pairs = Counted(zip(X[:64], Y[:64], strict=True))
+    learn.dls = DataLoaders(TorchLoader(pairs, 64, shuffle=True), TorchLoader(pairs, 64))
+    assert cost(learn, 1) is not None
+    assert Counted.fetched <= 8
+
+
+class Slow(nn.Module):
+    """Takes a known time an item."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.002 * len(x))
+        return x
+
+
+def test_it_is_near_what_an_epoch_takes() -> None:
+    learn = digits(nn.Sequential(Slow(), *cnn()))
+    # 96 training and 32 validation items at 2 ms each: 0.256 s, and what the network takes itself.
+    assert 0.2 < cost(learn).seconds < 1.0
+
+
+def test_with_every_group_training_it_is_that_of_the_whole_model_though_a_plan_holds_most_still() -> None:
+    class Look(Callback):
+        seen: ClassVar[set[int]] = set()
+
+        def after_backward(self) -> None:
+            self.seen.add(sum(p.grad is not None for p in self.model.parameters()))
+
+    learn = digits(cbs=Look())
+    nt.Tuner(learn, seed=0).freeze()
+    Look.seen.clear()
+    cost(learn, 0)
+    assert Look.seen == {11}
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError, AssertionError, RuntimeError])
+def test_none_when_it_cannot_be_tried(error: type[Exception]) -> None:
+    class Broken(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise error("on purpose")
+
+    learn = digits(nn.Sequential(Broken(), *cnn()))
+    before = state(learn)
+    assert cost(learn) is None
+    assert differing(before, state(learn)) == []
+
+
+def test_few_items_have_a_price_too() -> None:
+    assert cost(digits(items=3, bs=3), 1).seconds > 0
+
+
+def test_it_costs_little() -> None:
+    learn = FAMILIES["resnet18"]()
+    cost(learn, -1)
+    began = time.perf_counter()
+    cost(learn, -1)
+    assert time.perf_counter() - began < 3.0  # eight small steps and two copies of the weights; 0.3 s on one quiet core
+
+
+def test_it_reads_as_a_range() -> None:
+    from nbtune.costs import Cost
+
+    assert repr(Cost(2.0, 1.0, 3.0)) == "2 s (1 s to 3 s)"
+    assert repr(Cost(2.0, 2.0, 2.0)) == "2 s"

@@ -1,0 +1,94 @@
+"""A history only grows, cannot be changed, and knows its best row."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbtune.freeze import FreezeProof
+from nbtune.history import History, PhaseRecord
+
+LOSS = st.floats(0, 10) | st.sampled_from([math.nan, math.inf])
+
+
+def part(number: int, losses: list[float], fresh: bool = False, **extra: Any) -> History:
+    rows = tuple(
+        {
+            "phase": number,
+            "epoch": i + 1,
+            "train_loss": 1.0,
+            "valid_loss": loss,
+            "accuracy": 0.5,
+            "seconds": 2.0,
+            **extra,
+        }
+        for i, loss in enumerate(losses)
+    )
+    record = PhaseRecord(number, "head", {"head": 1e-3}, None, "flat", 0, 3 * len(losses), "finished", fresh=fresh)
+    return History() + History(rows, (record,))
+
+
+@given(losses=st.lists(st.lists(LOSS, max_size=4), min_size=1, max_size=4))
+def test_parts_add_up_in_any_grouping_and_the_best_is_the_lowest_finite(losses: list[list[float]]) -> None:
+    parts = [part(number, some) for number, some in enumerate(losses, 1)]
+    left, right = History(), History()
+    for one in parts:
+        left = left + one
+    for one in reversed(parts):
+        right = one + right
+    assert left.frame().equals(right.frame())
+    assert (left.best, left.phases) == (right.best, right.phases)
+    every = [loss for some in losses for loss in some]
+    finite = [loss for loss in every if math.isfinite(loss)]
+    assert (left.best is None) == (not finite)
+    if left.best is not None:
+        assert every[left.best] == min(finite)
+        assert left.best == every.index(min(finite))
+
+
+def test_what_came_before_all_weights_were_drawn_anew_is_no_best() -> None:
+    history = part(1, [0.1]) + part(2, [3.0, 2.0], fresh=True) + part(3, [2.5])
+    assert history.best == 2
+
+
+def test_it_cannot_be_changed_and_can_be_stored() -> None:
+    history = part(1, [1.0, 0.5])
+    row, rates = history.rows[0], history.phases[0].rates
+    for act in (lambda: row.__setitem__("epoch", 9), lambda: row.update(epoch=9), lambda: row.pop("epoch"),
+                lambda: row.clear(), lambda: rates.setdefault("s", 1.0), lambda: row.__ior__({"epoch": 9})):  # fmt: skip
+        with pytest.raises(TypeError, match="cannot be changed"):
+            act()
+    with pytest.raises(AttributeError):
+        history.best = 0  # type: ignore[misc]
+    assert history + part(2, [3.0]) is not history
+    assert len(history) == 2
+    assert pickle.loads(pickle.dumps(history)) == copy.deepcopy(history) == history
+    assert json.loads(json.dumps(history.rows[1]))["valid_loss"] == 0.5
+
+
+def test_the_frame_has_the_columns_of_the_contract() -> None:
+    history = part(1, [1.0]) + part(2, [0.5], f1=0.25)
+    assert list(history.frame().columns) == [
+        "phase", "epoch", "train_loss", "valid_loss", "accuracy", "f1", "seconds"
+    ]  # fmt: skip
+    assert list(History().frame().columns) == ["phase", "epoch", "train_loss", "valid_loss", "seconds"]
+    assert list(history.rates().itertuples(index=False, name=None)) == [(1, "head", 1e-3), (2, "head", 1e-3)]
+    assert math.isnan(history.frame()["f1"][0])
+
+
+def test_it_says_how_it_went() -> None:
+    assert repr(History()) == "No training yet."
+    assert "2 epochs in 4 s; best valid loss 0.500 at epoch 2, accuracy 0.500" in repr(part(1, [1.0, 0.5]))
+    record = PhaseRecord(1, "head", {}, None, "flat", 0, 3, "was stopped after step 3", proof=FreezeProof(2, ("a",)))
+    text = repr(History((), (record,)))
+    assert "Phase 1 was stopped after step 3." in text
+    assert "NOT still" in text
+    assert "<table" in part(1, [1.0])._repr_html_()
+    assert "best valid loss" in part(1, [1.0, 0.5]).plot().sentence
