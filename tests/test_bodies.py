@@ -69,18 +69,15 @@ def test_the_file_is_small_and_its_card_holds_its_digest() -> None:
     assert facts["sha256"] in (FOLDER / "letters.md").read_text(encoding="utf-8")
 
 
-def test_the_body_is_the_file_and_the_head_follows_the_seed() -> None:
+def test_the_body_is_the_file_and_the_head_starts_at_zero() -> None:
     stored = load_file(FOLDER / "letters.safetensors")
-    heads = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
+    for _ in range(2):
         model = bodies.get("letters").make(7)
         state = model.state_dict()
         assert all(torch.equal(state[name], value) for name, value in stored.items())
         assert {name for name in state if name not in stored} == {"head.4.weight", "head.4.bias"}
-        heads.append(model.head[-1].weight)
-    assert torch.equal(heads[0], heads[1])
-    assert not torch.equal(heads[0], heads[2])
+        assert model.head[-1].weight.abs().sum() == 0
+        assert model.head[-1].bias.abs().sum() == 0
 
 
 def test_two_bodies_share_no_weights() -> None:
@@ -140,7 +137,8 @@ def test_the_network_is_a_plain_chain_of_six_groups() -> None:
 
 def test_features_of_black_and_white_images_have_finite_gradients() -> None:
     model = LetterNet(5)
-    model(torch.zeros(2, 1, 32, 32)).sum().backward()
+    nn.init.normal_(model.head[-1].weight)
+    model(torch.zeros(2, 1, 32, 32)).square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 

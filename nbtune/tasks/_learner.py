@@ -57,7 +57,7 @@ def make_learner(
 
 
 def _fastai_data() -> Any:
-    """`nbtune._fastai.data`; importing fastai draws from Python's stream, so a first call would differ from later ones."""
+    """The module; importing fastai draws from Python's stream, so a first call would differ from later ones."""
     before = random.getstate()
     from nbtune._fastai import data
 
