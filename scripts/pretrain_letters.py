@@ -142,8 +142,8 @@ def write(net: Reader, steps: int, folder: Path) -> str:
     }
     params = sum(p.numel() for p in net.body.parameters())
     card = CARD.format(
-        params=params, images=steps * BATCH, fonts=len(FONTS), classes=len(ALPHABET), smoothing=SMOOTHING, scale=SCALE, rate=RATE,
-       
+        params=params, images=steps * BATCH, fonts=len(FONTS), classes=len(ALPHABET), smoothing=SMOOTHING, scale=SCALE,
+        rate=RATE,
         steps=steps, batch=BATCH, decay=DECAY, accuracy=reads, tests=len(letters().test), chance=1 / len(ALPHABET),
         sha256=digest, torch=torch.__version__,
     )  # fmt: skip
