@@ -11,7 +11,7 @@ from torch import nn
 from learners import FAMILIES, cnn, parts
 from nbtune._cut import Cut, digests, from_lists, grouping
 from nbtune.errors import FreezeError
-from nbtune.groups import split
+from nbtune.groups import Group, split
 
 MODELS = {name: make().model for name, make in FAMILIES.items()}
 
@@ -71,6 +71,17 @@ def test_groupings_a_person_may_name() -> None:
 def test_groups_of_another_model_are_refused() -> None:
     with pytest.raises(FreezeError, match="no tensor"):
         Cut(split(cnn()), 1).lists(nn.Sequential(nn.Linear(2, 2)))
+
+
+def test_a_layer_that_both_parts_run_is_still_whichever_path_comes_first() -> None:
+    norm = nn.BatchNorm1d(4)
+    model = nn.ModuleDict({"late": norm, "fc": nn.Linear(4, 4), "early": norm})
+    names = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    still = Group("early", ("early",), tuple(f"early.{name}" for name in names))
+    live = Group("late", ("late", "fc"), (*(f"late.{name}" for name in names), "fc.weight", "fc.bias"))
+    cut = Cut((still, live), 1)
+    assert norm in cut.modules(model)[0]
+    assert cut.lists(model) == [[model["fc"].weight, model["fc"].bias]]
 
 
 def test_a_whole_number_parameter_never_trains() -> None:

@@ -29,7 +29,7 @@ def part(number: int, losses: list[float], fresh: bool = False, **extra: Any) ->
             "seconds": 2.0,
             **extra,
         }
-        for i, loss in enumerate(losses)
+        for i, loss in enumerate(losses, 1)
     )
     record = PhaseRecord(number, "head", {"head": 1e-3}, None, "flat", 0, 3 * len(losses), "finished", fresh=fresh)
     return History() + History(rows, (record,))
@@ -61,8 +61,14 @@ def test_what_came_before_all_weights_were_drawn_anew_is_no_best() -> None:
 def test_it_cannot_be_changed_and_can_be_stored() -> None:
     history = part(1, [1.0, 0.5])
     row, rates = history.rows[0], history.phases[0].rates
-    for act in (lambda: row.__setitem__("epoch", 9), lambda: row.update(epoch=9), lambda: row.pop("epoch"),
-                lambda: row.clear(), lambda: rates.setdefault("s", 1.0), lambda: row.__ior__({"epoch": 9})):  # fmt: skip
+    for act in (
+        lambda: row.__setitem__("e", 9),
+        lambda: row.update(epoch=9),
+        lambda: row.pop("epoch"),
+        lambda: row.clear(),
+        lambda: rates.setdefault("s", 1.0),
+        lambda: row.__ior__({"epoch": 9}),
+    ):
         with pytest.raises(TypeError, match="cannot be changed"):
             act()
     with pytest.raises(AttributeError):

@@ -20,7 +20,7 @@ from fastai.callback.schedule import fit_one_cycle, lr_find  # noqa: F401 - patc
 from fastai.callback.tracker import EarlyStoppingCallback, SaveModelCallback
 from fastai.callback.training import GradientClip
 from fastai.metrics import F1Score, RocAuc, accuracy
-from fastai.optimizer import Adam, Optimizer, OptimWrapper
+from fastai.optimizer import SGD, Adam, Optimizer, OptimWrapper
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -337,8 +337,18 @@ def test_what_is_not_finite_ends_it_with_finite_weights_buffers_and_state(kind: 
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in learn.model.parameters())
     if poison:
         assert (phase.steps, len(t.history)) == (3, 1)
+        assert "the loss was nan at step 4" in phase.ended
         t.fit(1, 1e-3)
         assert t.history.phases[-1].ended == "finished"
+
+
+def test_a_step_out_of_float32_is_undone() -> None:
+    # Plain SGD moves by rate x gradient; 3e38 times a gradient above 1.2 is no float32 (largest: 3.4e38).
+    learn = digits(opt_func=partial(SGD), loss_func=lambda out, y: 1000 * nn.functional.cross_entropy(out, y))
+    before = {name: p.detach().clone() for name, p in learn.model.named_parameters()}
+    phase = tuner(learn).fit(1, 3e38, schedule="flat").phases[0]
+    assert "a weight was not finite after step 1" in phase.ended
+    assert all(torch.equal(p, before[name]) for name, p in learn.model.named_parameters())
 
 
 def test_the_weights_after_a_poisoned_batch_are_those_before_it() -> None:
