@@ -42,8 +42,12 @@ _HOMES = {
     "Tuner": "tuner",
     "load": "bundle",
 }
-_MODULES = {"bodies": "nbtune.bodies", "recipes": "nbtune.recipes", "tasks": "nbtune.tasks",
-            "widgets": "nbtune_widgets"}
+_MODULES = {
+    "bodies": "nbtune.bodies",
+    "recipes": "nbtune.recipes",
+    "tasks": "nbtune.tasks",
+    "widgets": "nbtune_widgets",
+}
 
 __all__ = [
     "Estimate",

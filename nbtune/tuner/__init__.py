@@ -9,16 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nbtune import _checks, _record, bundle
+from nbtune import bundle
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.borrow import seed_all, without_augmentation
 from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
 from nbtune._fastai.steps import optimizer
 from nbtune._kept import Store, key_of
-from nbtune._proof import prove
-from nbtune._states import States
-from nbtune._test_set import TestSet
-from nbtune._train import augments, train
 from nbtune.costs import epoch_cost, kept_cost
 from nbtune.errors import TrainingError
 from nbtune.evaluate import Report, report
@@ -30,6 +26,11 @@ from nbtune.phases import Phase
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
 from nbtune.transaction import shielded
+from nbtune.tuner import checks, record
+from nbtune.tuner.proof import prove
+from nbtune.tuner.states import States
+from nbtune.tuner.test_set import TestSet
+from nbtune.tuner.train import augments, train
 
 __all__ = ["Tuner"]
 
@@ -59,9 +60,9 @@ class Tuner:
         seed: int | None = None,
         groups: Grouping = "stage",
     ) -> None:
-        _checks.check_learner(learn)
-        _checks.check_seed(seed)
-        _checks.check_run_dir(run_dir)
+        checks.check_learner(learn)
+        checks.check_seed(seed)
+        checks.check_run_dir(run_dir)
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
@@ -98,9 +99,9 @@ class Tuner:
 
     def freeze(self, norms: str = "still") -> FreezePlan:
         """Hold everything still but the last group (the head). Raises FreezeError where that is all there is."""
-        _checks.check_groups(self._cut.groups)
+        checks.check_groups(self._cut.groups)
         plan = self._freeze(-1, norms)
-        self._say(_record.call("tuner.freeze", norms=(norms, "still")))
+        self._say(record.call("tuner.freeze", norms=(norms, "still")))
         return plan
 
     def freeze_to(self, group: int | str, norms: str = "still") -> FreezePlan:
@@ -109,7 +110,7 @@ class Tuner:
         Raises FreezeError for a group that does not exist or where nothing would train.
         """
         plan = self._freeze(group, norms)
-        self._say(_record.call("tuner.freeze_to", group, norms=(norms, "still")))
+        self._say(record.call("tuner.freeze_to", group, norms=(norms, "still")))
         return plan
 
     def unfreeze(self) -> FreezePlan:
@@ -151,7 +152,7 @@ class Tuner:
 
     def verify(self) -> FreezeProof:
         """Digests of every frozen tensor and buffer before and after a real step that is rolled back."""
-        _checks.check_batches(self.learn)
+        checks.check_batches(self.learn)
         self._install()
         proof = prove(self.learn, self._cut)
         self._say("tuner.verify()")
@@ -188,7 +189,7 @@ class Tuner:
                 should_stop=self._stop_asked(),
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
-        self._say(_record.call("curve = tuner.lr_find", **ranged, lr=(lr, 1.0)))
+        self._say(record.call("curve = tuner.lr_find", **ranged, lr=(lr, 1.0)))
         return curve
 
     def _as_in_fit(self) -> AbstractContextManager[None]:
@@ -224,7 +225,7 @@ class Tuner:
         self._stop.clear()
         result = self._train(phase, cbs)
         given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None)}
-        self._say(_record.call("tuner.fit", epochs, **given, schedule=(schedule, "one_cycle")))
+        self._say(record.call("tuner.fit", epochs, **given, schedule=(schedule, "one_cycle")))
         return result
 
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
@@ -261,13 +262,13 @@ class Tuner:
             self._done = 0
 
     def _start(self, recipe: Recipe) -> None:
-        _checks.check_recipe(recipe)
-        _checks.check_learner(self.learn)
-        _checks.check_batches(self.learn)
+        checks.check_recipe(recipe)
+        checks.check_learner(self.learn)
+        checks.check_batches(self.learn)
         for phase in recipe.phases:  # all of them before the first step
             cut = Cut(self._cut.groups, index_of(self._cut.groups, phase.first), phase.norms)
             _rates(phase.lr, cut)
-            _checks.check_views(phase.views)
+            checks.check_views(phase.views)
             cut.check(self.learn.model)
         if recipe.fresh:
             seed_all(self.learn, self.seed)
@@ -279,9 +280,9 @@ class Tuner:
 
     def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
         rates = self.rates(phase.lr)
-        _checks.check_views(phase.views)
-        _checks.check_learner(self.learn)
-        _checks.check_batches(self.learn)
+        checks.check_views(phase.views)
+        checks.check_learner(self.learn)
+        checks.check_batches(self.learn)
         self._install()
         number = len(self.history.phases) + 1
         result: list[History] = []
@@ -301,7 +302,7 @@ class Tuner:
             number=number,
             seed=self.seed + number - 1,
             still=self._still,
-            cbs=_checks.callbacks(cbs),
+            cbs=checks.callbacks(cbs),
             done=done,
             fresh=self._fresh,
             stop=self.stop,
@@ -319,7 +320,7 @@ class Tuner:
         if so_far.best == len(so_far.rows) - 1:
             self._states.keep("best", self.learn.model)
         if self.run_dir is not None:
-            _record.append(self.run_dir / "history.jsonl", row)
+            record.append(self.run_dir / "history.jsonl", row)
 
     def stop(self) -> None:
         """End the running verb after its batch; may be called from any thread."""
@@ -385,16 +386,16 @@ class Tuner:
             metrics=None if last is None else last.metrics,
             **(bundle.parts_of(origin) if origin is not None else foreign_parts(self.learn)),
         )
-        self._say(_record.call("tuner.save", str(folder)))
+        self._say(record.call("tuner.save", str(folder)))
         return path
 
     def code(self) -> str:
         """What was done, as a script."""
-        return _record.code(self.learn, self.seed, self._said, self._test.test is not None)
+        return record.code(self.learn, self.seed, self._said, self._test.test is not None)
 
     def card(self) -> str:
         """The model card as Markdown: data, plan, training, results, how to do it again."""
-        return _record.card(self.learn, self.plan, self.history, self._report_of_now(), self.code())
+        return record.card(self.learn, self.plan, self.history, self._report_of_now(), self.code())
 
     def _state(self) -> str:
         return key_of(list(self.learn.model.state_dict().values()))
@@ -417,6 +418,6 @@ def _rates(lr: Any, cut: Cut) -> Rates:
     if lr is None:
         lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
     if isinstance(lr, LRCurve):
-        lr = _checks.suggested(lr)
+        lr = checks.suggested(lr)
     names = [group.name for group in cut.groups]
     return resolve(lr, names, [index < cut.first for index in range(len(names))])
