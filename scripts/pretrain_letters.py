@@ -39,8 +39,8 @@ grey images.
   that matplotlib ships (DejaVu, STIX, Computer Modern): {classes} letters of eleven scripts.
   Synthetic images of real glyphs. Each was turned, slanted and bent, its stroke set to the ink of
   handwriting, fitted to a 32×32 frame and reduced to 8×8 counts of ink in blocks of 4×4, then
-  enlarged: as the UCI digits were made. How much ink and how wide was set by the digits' own
-  averages, without labels.
+  enlarged: as the UCI digits were made. How much ink and how wide was set by averages over
+  all 1,797 UCI digits, the test images among them, without labels.
 - **Has seen no digit**: none is drawn, and letters that look like one are left out (O, I, l, S, Z,
   B, g, q, b, and their like in other scripts).
 - **Training**: a cosine classifier on averaged features (Gidaris and Komodakis 2018; scale
