@@ -87,7 +87,7 @@ class Model:
         size = whole("batch_size", batch_size, 1)
         batch = self._prepared(items)
         with _evaluating(self.module), torch.no_grad():
-            parts = [self._probabilities(chunk) for chunk in batch.split(size) if len(chunk)]
+            parts = [self._probabilities(chunk) for chunk in torch.split(batch, size) if len(chunk)]
         probs = np.concatenate([np.zeros((0, len(self.vocab))), *parts])
         return _frame(probs, self.vocab)
 

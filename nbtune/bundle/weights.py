@@ -31,7 +31,7 @@ Shape = tuple[int, ...]
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Every parameter and buffer by every name it has."""
-    named = dict(model.named_parameters(remove_duplicate=False))
+    named: dict[str, Tensor] = dict(model.named_parameters(remove_duplicate=False))
     named.update(model.named_buffers(remove_duplicate=False))
     return named
 
