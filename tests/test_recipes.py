@@ -33,9 +33,9 @@ def test_gradual_unfreezing_thaws_one_group_more_each_phase(groups: int, factor:
 def test_probe_then_finetune_and_from_scratch() -> None:
     probe, body = nt.recipes.probe_then_finetune(3, 5).phases
     assert (probe.first, probe.augment, body.first, body.augment) == (-1, False, 0, None)
-    scratch = nt.recipes.from_scratch(4, 1e-2)
+    scratch = nt.recipes.from_scratch(4, 1e-2, wd=0.1)
     assert scratch.fresh
-    assert scratch.phases == (nt.Phase(4, lr=1e-2),)
+    assert scratch.phases == (nt.Phase(4, lr=1e-2, wd=0.1),)
 
 
 def test_what_is_no_recipe_is_refused() -> None:

@@ -30,7 +30,7 @@ import nbtune as nt
 from learners import DIGITS, FAMILIES, X, Y, bits, cnn, differing, digits, loaders, seed, state
 from nbtune._fastai._quiet import DataLoaders
 from nbtune._fastai.borrow import seed_all
-from nbtune.errors import FreezeError, InputError, InputTypeError, NbtuneError
+from nbtune.errors import FreezeError, InputError, InputTypeError, NbtuneError, TrainingError
 
 FRAME = ["phase", "epoch", "train_loss", "valid_loss", "accuracy", "seconds"]
 
@@ -645,6 +645,15 @@ def test_from_scratch_draws_every_weight_anew_and_never_gives_the_old_best_back(
     again.run(nt.recipes.from_scratch(1, lr=1e-6))
     fresh = bits(again.learn.model)
     assert fresh["0.0.weight"] != bits(digits().model)["0.0.weight"]
+
+
+def test_the_best_of_a_model_that_is_gone_is_forgotten() -> None:
+    t = tuner()
+    t.fit(1, 1e-2)
+    with pytest.raises(RuntimeError):
+        t.run(nt.recipes.from_scratch(1), cbs=raiser("before_batch", RuntimeError("on purpose")))
+    with pytest.raises(TrainingError, match="before any whole epoch"):
+        t.best()
 
 
 def test_a_bad_end_without_any_finite_valid_loss_keeps_the_last_state() -> None:
