@@ -60,7 +60,7 @@ def kept_cost(learn: Any, cut: Cut) -> Cost | None:
         return [replayed(learn.model, where, partial(_given, features)) for features in kept]
 
     with without_augmentation(learn) if hasattr(learn, "nbtune_origin") else nullcontext():
-        return None if why_not(learn, cut) else _tried(learn, cut, stand_in)
+        return None if why_not(learn, cut, sample=2) else _tried(learn, cut, stand_in)
 
 
 def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]]) -> Cost | None:

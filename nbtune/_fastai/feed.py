@@ -38,8 +38,8 @@ _BLIND = (
 )
 
 
-def why_not(learn: Any, cut: Any) -> str:
-    """Why this fit cannot be fed from kept features, as far as it can be told without running the model."""
+def why_not(learn: Any, cut: Any, sample: int = _SAME) -> str:
+    """Why a fit cannot be fed from kept features, as far as `sample` items tell without running the model."""
     if not cut.first:
         return "Nothing is still, so there is nothing to keep."
     if cut.norms != "still":
@@ -53,7 +53,7 @@ def why_not(learn: Any, cut: Any) -> str:
     hooked = _hooked(learn.model, cut)
     if hooked:
         return f"A hook looks at {hooked}, which would not run."
-    return _changing(learn)
+    return _changing(learn, sample)
 
 
 def _hooked(model: Any, cut: Any) -> str:
@@ -72,11 +72,11 @@ def _looks(callback: Any) -> bool:
     return bool(owners) and not owners[0].__module__.startswith(_BLIND)
 
 
-def _changing(learn: Any) -> str:
+def _changing(learn: Any, sample: int) -> str:
     """The promise of a fixed item, tried: no stream moves, and items equal themselves on a second fetch."""
     for name, loader in zip(("training", "validation"), learn.dls.loaders, strict=False):
         n = len(loader.dataset)
-        places = sorted({round(i * (n - 1) / max(1, _SAME - 1)) for i in range(min(_SAME, n))})
+        places = sorted({round(i * (n - 1) / max(1, sample - 1)) for i in range(min(sample, n))})
         streams = Streams()
         first, moved = _fetch(loader, places), not streams.same()
         again = _fetch(loader, places)

@@ -242,7 +242,7 @@ class Tuner:
         while self._todo and not self._stop.is_set():
             self._step(cbs)
         if not self._todo and self._recipe is not None and self._recipe.keep == "best" and "best" in self._states:
-            self.best()
+            self._switch("best")
         self._say("tuner.run()" if recipe is None else f"tuner.run({recipe.code})")
         rows = [row for row in self.history.rows if row["phase"] > before]
         return History() + History(tuple(rows), self.history.phases[before:])
@@ -332,13 +332,17 @@ class Tuner:
 
     def best(self) -> Tuner:
         """Put the model at its best state by valid loss across all phases."""
-        return self._switch("best")
+        self._switch("best")
+        self._say("tuner.best()")
+        return self
 
     def last(self) -> Tuner:
         """Put the model back at the state after the last step."""
-        return self._switch("last")
+        self._switch("last")
+        self._say("tuner.last()")
+        return self
 
-    def _switch(self, name: str) -> Tuner:
+    def _switch(self, name: str) -> None:
         if self._at == "last" and (name == "last" or "best" in self._states):
             self._states.keep("last", self.learn.model)
         if name not in self._states:
@@ -350,7 +354,6 @@ class Tuner:
             )
         self._states.load(name, self.learn.model)
         self._at = name
-        return self
 
     # What came of it
 
