@@ -100,7 +100,9 @@ def _outputs(raw: list[Node], count: int | None, paths: dict[str, str]) -> list[
         elif data := {mime: _whole(mime, item) for mime, item in out["data"].items() if mime not in _WIDGET}:
             counted = {"execution_count": count} if kind == "execute_result" else {}
             kept.append({"output_type": kind, "data": data, "metadata": out.get("metadata", {}), **counted})
-    return [_hidden(out, paths) for out in kept]
+    # What a bar that has gone leaves behind is blanks.
+    seen = [out for out in kept if out["output_type"] != "stream" or out["text"].strip()]
+    return [_hidden(out, paths) for out in seen]
 
 
 def _stream(kept: list[Node], name: str, text: str) -> None:

@@ -110,7 +110,7 @@ def pretrain(steps: int = STEPS, quiet: bool = False) -> Reader:
         for labels, blocks in bar:
             y = torch.from_numpy(labels)
             out = net(as_input(enlarge(blocks)))
-            F.cross_entropy(out, y, label_smoothing=SMOOTHING).backward()
+            torch.autograd.backward(F.cross_entropy(out, y, label_smoothing=SMOOTHING))
             opt.step()
             opt.zero_grad()
             schedule.step()
@@ -123,7 +123,7 @@ def pretrain(steps: int = STEPS, quiet: bool = False) -> Reader:
 def accuracy(net: Reader) -> float:
     """The share of the letters task's test split that the network reads."""
     items = letters().test
-    guesses = torch.cat([net.eval()(part) for part in as_input(items.x.copy()).split(256)]).argmax(1)
+    guesses = torch.cat([net.eval()(part) for part in torch.split(as_input(items.x.copy()), 256)]).argmax(1)
     return float((guesses == torch.tensor(items.y)).float().mean())
 
 
