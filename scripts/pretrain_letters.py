@@ -40,7 +40,8 @@ grey images.
   Synthetic images of real glyphs. Each was turned, slanted and bent, its stroke set to the ink of
   handwriting, fitted to a 32×32 frame and reduced to 8×8 counts of ink in blocks of 4×4, then
   enlarged: as the UCI digits were made. How much ink and how wide was set by averages over
-  all 1,797 UCI digits, the test images among them, without labels.
+  all 1,797 UCI digits, the test images among them, without labels (share of ink .305, 77 % six
+  blocks wide; over the training digits alone .304 and 78 %).
 - **Has seen no digit**: none is drawn, and letters that look like one are left out (O, I, l, S, Z,
   B, g, q, b, and their like in other scripts).
 - **Training**: a cosine classifier on averaged features (Gidaris and Komodakis 2018; scale
