@@ -12,6 +12,7 @@ from nbtune.freeze import FreezeProof
 
 __all__ = ["History", "PhaseRecord"]
 
+_LONG = 10  # rows that a page shows
 _FIXED = ("phase", "epoch", "train_loss", "valid_loss")
 
 
@@ -151,7 +152,12 @@ class History:
     def _repr_html_(self) -> str:
         frame = self.frame().astype({"seconds": object})
         frame["seconds"] = [seconds(value) for value in frame["seconds"]]
+        if len(frame) > _LONG:  # the ends and the best; .frame() has all
+            ends = {*range(3), *range(len(frame) - 3, len(frame)), len(frame) - 3 if self.best is None else self.best}
+            frame = frame.iloc[sorted(ends)]
         table = frame.to_html(index=False, float_format=lambda v: f"{v:.3f}")
+        if len(frame) < len(self):
+            table += f"<p style='margin:.3em 0'>{len(frame)} of {len(self)} epochs; .frame() has all.</p>"
         return html_value("Training", repr(self), table)
 
 

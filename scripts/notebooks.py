@@ -56,7 +56,7 @@ def run(path: Path, runs: Path, timeout: int) -> int:
     with executed(folder / path.name, timeout) as (notebook, error):
         (folder / path.name).write_text(dumps(normalise(notebook)), encoding="utf-8")
         page = (folder / short_name(path)).with_suffix(".html")
-        page.write_text(as_html(notebook, path.stem), encoding="utf-8")
+        page.write_text(as_html(normalise(notebook), path.stem), encoding="utf-8")
     results = [text_of(cell) for cell in notebook["cells"] if RESULT in cell["metadata"].get("tags", ())]
     print(f"\n{path.name}: {time.perf_counter() - began:.0f} s\n")
     print(*results, sep="\n\n", end="\n\n" if results else "")

@@ -95,7 +95,8 @@ class FreezePlan:
         )
 
     def _repr_html_(self) -> str:
-        return html_value("What trains, what is still", self.sentence, self.frame().to_html(index=False))
+        table = self.frame().to_html(index=False, formatters={"parameters": "{:,}".format})
+        return html_value("What trains, what is still", self.sentence, table)
 
 
 def plan_of(model: nn.Module, cut: Cut, *, live: Any = None, kept: Any = None) -> FreezePlan:

@@ -111,7 +111,12 @@ def _norms(model: nn.Module, group: Group) -> str | None:
 
 def _norm_layers(model: nn.Module, group: Group) -> Iterator[nn.Module]:
     for path in group.modules:
-        yield from (part for part in model.get_submodule(path).modules() if is_norm(part))
+        yield from (part for part in model.get_submodule(path).modules() if is_norm(part) and _has_state(part))
+
+
+def _has_state(layer: nn.Module) -> bool:
+    """Whether the layer holds anything that could be still or move: a norm without weights does not."""
+    return next(layer.parameters(recurse=False), None) is not None or getattr(layer, "running_mean", None) is not None
 
 
 def _moves(layer: nn.Module) -> bool:
