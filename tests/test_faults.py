@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from learners import digits
 
 import nbtune as nt
+from learners import digits
 
 pytestmark = pytest.mark.faults
 

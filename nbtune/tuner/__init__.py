@@ -9,15 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from nbtune import bundle
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.borrow import seed_all, without_augmentation
-from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
 from nbtune._fastai.steps import optimizer
-from nbtune._kept import Store, key_of
+from nbtune._kept import Store
 from nbtune.costs import epoch_cost, kept_cost
 from nbtune.errors import TrainingError
-from nbtune.evaluate import Report, report
+from nbtune.evaluate import Report
 from nbtune.finder import LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, Hold, Still, groups_of, plan_of, reinitialise
 from nbtune.groups import LayerGroup, index_of
@@ -27,6 +25,7 @@ from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
 from nbtune.transaction import shielded
 from nbtune.tuner import checks, record
+from nbtune.tuner.outcome import Outcomes
 from nbtune.tuner.proof import prove
 from nbtune.tuner.states import States
 from nbtune.tuner.test_set import TestSet
@@ -67,7 +66,7 @@ class Tuner:
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.history = History()
-        self._test = TestSet(test, self.run_dir)
+        self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._cut = Cut(grouping(learn.model, groups, learn.splitter), 0)
         self._still: Still | None = None
         self._prices: dict[str, Any] = {}
@@ -81,7 +80,6 @@ class Tuner:
         self._recipe: Recipe | None = None
         self._stop = threading.Event()
         self._said: list[str] = []
-        self._reports: list[tuple[str, Report]] = []
 
     # What there is
 
@@ -362,14 +360,7 @@ class Tuner:
 
         `dl`: other labelled data instead. Raises InputError without a test set.
         """
-        loader, items = self._test.loader(self.learn, dl)
-        probs, targets = predictions(self.learn, loader)
-        looks = self._test.look(targets, items)
-        origin = getattr(self.learn, "nbtune_origin", None)
-        objective = origin.task.objective if origin is not None else ""
-        names = vocabulary(self.learn, probs.shape[1])
-        result = report(probs, targets, names, items=items, looks=looks, objective=objective)
-        self._reports.append((self._state(), result))
+        result = self._outcomes.report(dl)
         self._say("report = tuner.evaluate()")
         return result
 
@@ -379,33 +370,17 @@ class Tuner:
         A model that task.learner did not make is loaded by `nt.load(folder, model=...)`, which needs the
         network to fill. Raises BundleError if the folder cannot be written.
         """
-        origin = getattr(self.learn, "nbtune_origin", None)
-        last = self._report_of_now()
-        path = bundle.save(
-            folder,
-            model=self.learn.model,
-            groups=self._cut.groups,
-            history=self.history.rows,
-            metrics=None if last is None else last.metrics,
-            **(bundle.parts_of(origin) if origin is not None else foreign_parts(self.learn)),
-        )
+        path = self._outcomes.save(folder, self._cut.groups, self.history)
         self._say(record.call("tuner.save", str(folder)))
         return path
 
     def code(self) -> str:
         """What was done, as a script."""
-        return record.code(self.learn, self.seed, self._said, self._test.test is not None)
+        return record.code(self.learn, self.seed, self._said, self._outcomes.test.test is not None)
 
     def card(self) -> str:
         """The model card as Markdown: data, plan, training, results, how to do it again."""
-        return record.card(self.learn, self.plan, self.history, self._report_of_now(), self.code())
-
-    def _state(self) -> str:
-        return key_of(list(self.learn.model.state_dict().values()))
-
-    def _report_of_now(self) -> Report | None:
-        """The last report, if it is of the model as it is now."""
-        return next((report for state, report in reversed(self._reports) if state == self._state()), None)
+        return record.card(self.learn, self.plan, self.history, self._outcomes.of_now(), self.code())
 
     def _say(self, line: str) -> None:
         self._said.append(line)
