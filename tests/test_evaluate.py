@@ -415,3 +415,10 @@ def test_worst_refuses_a_bad_count(n: Any) -> None:
     with pytest.raises(NbtuneError) as caught:
         certain([0, 1], [1, 1], 2).worst(n)
     four_parts(caught.value)
+
+
+def test_an_unknown_metric_is_answered_with_the_nearest() -> None:
+    made = report([[0.9, 0.1], [0.2, 0.8]], [0, 1], ["cat", "dog"])
+    with pytest.raises(InputError, match="did you mean accuracy"):
+        made.metrics["acuracy"]
+    assert made.metrics.get("acuracy") is None

@@ -18,6 +18,7 @@ from nbtune.tasks._frames import enlarge
 from nbtune.tasks.glyphs import ALPHABET, counts
 from nbtune.tasks.split import pick, stratified
 from nbtune.tasks.task import batch_size, make_task
+from nbtune.tuner import Tuner
 
 
 def _items(n: int = 6, name: str = "a", side: int = 8, classes: int = 2) -> Items:
@@ -409,3 +410,15 @@ def test_a_learner_takes_fastais_own_options() -> None:
     learn = digits(shots=1).learner("letters", metrics=[error_rate], wd=0.1)
     assert learn.wd == 0.1
     assert [m.name for m in learn.metrics] == ["error_rate"]
+
+
+def test_metrics_by_name_work_for_ten_classes_and_unknown_ones_are_refused() -> None:
+    task = digits(shots=2)
+    learn = task.learner("letters", seed=0, metrics=["accuracy", "f1", "precision", "recall", "error_rate"])
+    row = Tuner(learn, seed=0).fit(1, 1e-3).rows[-1]
+    assert 0 <= row["f1_score"] <= 1
+    assert row["error_rate"] == pytest.approx(1 - row["accuracy"])
+    for metric, kind in (("acuracy", InputError), (0.5, InputTypeError)):
+        with pytest.raises(kind) as raised:
+            task.learner("letters", metrics=metric)
+        assert all(part in str(raised.value) for part in ("Rule:", "Likely:", "Next:"))

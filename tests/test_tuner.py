@@ -704,3 +704,13 @@ def test_a_tasks_learner_from_freeze_to_evaluate(tmp_path: Path) -> None:
     assert "accuracy" in t.card()
     assert "tuner.fit(1)" in t.code()
     assert len(DIGITS.target) == 1797
+
+
+def test_a_cache_that_is_insisted_on_needs_something_still() -> None:
+    tuner = nt.Tuner(digits(), seed=0)
+    with pytest.raises(InputError, match="Nothing is still") as raised:
+        tuner.fit(1, 1e-3, cache="on")
+    assert all(part in str(raised.value) for part in ("Rule:", "Likely:", "Next:"))
+    tuner.freeze()
+    assert tuner.fit(1, 1e-3, cache="on").cached
+    assert not tuner.fit(1, 1e-3, cache="off").cached

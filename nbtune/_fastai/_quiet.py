@@ -14,7 +14,7 @@ with warnings.catch_warnings():
     from fastai.data.transforms import IntToFloatTensor, Normalize
     from fastai.learner import Learner as _Learner
     from fastai.losses import CrossEntropyLossFlat
-    from fastai.metrics import accuracy
+    from fastai.metrics import F1Score, Precision, Recall, accuracy, error_rate
     from fastai.optimizer import OptimWrapper as _OptimWrapper
     from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
     from fastai.vision.augment import RandTransform as _RandTransform
@@ -22,17 +22,21 @@ with warnings.catch_warnings():
 __all__ = [
     "CrossEntropyLossFlat",
     "DataLoaders",
+    "F1Score",
     "FastaiLoader",
     "IntToFloatTensor",
     "Learner",
     "Normalize",
     "OptimWrapper",
+    "Precision",
     "RandTransform",
+    "Recall",
     "TensorCategory",
     "TensorImage",
     "TensorImageBW",
     "TfmdDL",
     "accuracy",
+    "error_rate",
 ]
 
 DataLoaders: Any = _DataLoaders

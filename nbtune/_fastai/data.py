@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,19 +15,33 @@ from torch import Tensor, nn
 from nbtune._fastai._quiet import (
     CrossEntropyLossFlat,
     DataLoaders,
+    F1Score,
     IntToFloatTensor,
     Learner,
     Normalize,
+    Precision,
     RandTransform,
+    Recall,
     TensorCategory,
     TensorImage,
     TensorImageBW,
     TfmdDL,
     accuracy,
+    error_rate,
 )
 from nbtune._fastai.optimizer import layered_adamw, stages
+from nbtune.errors import InputError, InputTypeError, nearest
 
-__all__ = ["ArrayItems", "ArrayLoader", "Deform", "build_loaders", "learner", "seeded"]
+# By name, safe for any number of classes: fastai's own defaults are binary.
+METRICS: dict[str, Callable[[], Any]] = {
+    "accuracy": lambda: accuracy,
+    "error_rate": lambda: error_rate,
+    "f1": lambda: F1Score(average="macro"),
+    "precision": lambda: Precision(average="macro"),
+    "recall": lambda: Recall(average="macro"),
+}
+
+__all__ = ["METRICS", "ArrayItems", "ArrayLoader", "Deform", "build_loaders", "learner", "seeded"]
 
 
 class ArrayItems:
@@ -159,4 +173,28 @@ def learner(dls: Any, model: nn.Module, **options: Any) -> Any:
         "opt_func": layered_adamw,
         "splitter": stages,
     }
+    if "metrics" in options:
+        options = {**options, "metrics": _metrics(options["metrics"])}
     return Learner(dls, model, **{**defaults, **options})
+
+
+def _metrics(given: Any) -> list[Any]:
+    """fastai metrics from names or functions. Raises InputError for an unknown name, InputTypeError for no metric."""
+    made = []
+    for metric in given if isinstance(given, (list, tuple)) else [given]:
+        if isinstance(metric, str) and metric not in METRICS:
+            raise InputError(
+                f"metrics={metric!r}.",
+                rule=f"a metric is a fastai metric, a function, or one of {', '.join(METRICS)}.",
+                likely="a misspelt name.",
+                next=nearest(metric, METRICS),
+            )
+        if not isinstance(metric, str) and not callable(metric) and not hasattr(metric, "accumulate"):
+            raise InputTypeError(
+                f"metrics={metric!r:.80}.",
+                rule=f"a metric is a fastai metric, a function, or one of {', '.join(METRICS)}.",
+                likely="the value of a metric instead of the metric.",
+                next='metrics="accuracy"',
+            )
+        made.append(METRICS[metric]() if isinstance(metric, str) else metric)
+    return made

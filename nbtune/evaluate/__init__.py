@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 from nbtune._display import Chart, html_table, html_value
+from nbtune.errors import InputError, nearest
 from nbtune.evaluate.compare import Comparison, compare
 from nbtune.evaluate.confusion import Worst, confusion_chart
 from nbtune.evaluate.intervals import (
@@ -77,6 +78,18 @@ def report(
     )
 
 
+class Metrics(dict[str, Estimate]):
+    """Estimates by the metric's name; an unknown name is answered with the nearest known ones."""
+
+    def __missing__(self, name: str) -> Estimate:
+        raise InputError(
+            f"metrics[{name!r}].",
+            rule=f"a metric is one of {', '.join(self)}.",
+            likely="a misspelt name, or a metric that this report does not have.",
+            next=nearest(name, self),
+        )
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Report:
     """What a classifier does on n items of k classes.
@@ -105,13 +118,13 @@ class Report:
         return len(self.targets)
 
     @property
-    def metrics(self) -> dict[str, Estimate]:
+    def metrics(self) -> Metrics:
         """accuracy; precision, recall and F1 (macro); log_loss, each with its 95 % interval.
 
         Macro is the plain mean over the classes that occur as target or as prediction; 0 / 0 counts as 0
         (scikit-learn's `zero_division=0`). F1 is the harmonic mean of a class's precision and recall.
         """
-        return dict(self._metrics)
+        return Metrics(self._metrics)
 
     @property
     def sentence(self) -> str:

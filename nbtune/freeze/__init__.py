@@ -17,7 +17,7 @@ from nbtune.freeze.hold import Hold, reinitialise
 from nbtune.freeze.plan import FreezePlan, FreezeProof, groups_of, plan_of
 from nbtune.groups import index_of
 
-__all__ = ["FreezePlan", "FreezeProof", "Hold", "Still", "groups_of", "plan_of", "reinitialise"]
+__all__ = ["FreezePlan", "FreezeProof", "Hold", "Still", "cannot_keep", "groups_of", "plan_of", "reinitialise"]
 
 
 class Still(Callback):  # type: ignore[misc]
@@ -118,7 +118,7 @@ class Still(Callback):  # type: ignore[misc]
         if self.cached:
             self.why = f"The still part ran once: {self.store!r}"
         elif self.cache == "on":
-            raise _cannot_keep(self.why)
+            raise cannot_keep(self.why)
 
     def after_fit(self) -> None:
         self.feed.close()
@@ -142,7 +142,7 @@ def check_cache(cache: Any) -> str:
     return str(cache)
 
 
-def _cannot_keep(why: str) -> InputError:
+def cannot_keep(why: str) -> InputError:
     return InputError(
         f'cache="on" for a fit that cannot be fed from kept features: {why}',
         rule="the still part runs first, the items reach it unchanged, and nothing else needs the input.",

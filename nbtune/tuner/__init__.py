@@ -17,7 +17,7 @@ from nbtune.costs import epoch_cost, kept_cost
 from nbtune.errors import TrainingError
 from nbtune.evaluate import Report
 from nbtune.finder import LRCurve, range_test
-from nbtune.freeze import FreezePlan, FreezeProof, Hold, Still, groups_of, plan_of, reinitialise
+from nbtune.freeze import FreezePlan, FreezeProof, Hold, Still, cannot_keep, groups_of, plan_of, reinitialise
 from nbtune.groups import LayerGroup, index_of
 from nbtune.history import History
 from nbtune.phases import Phase
@@ -279,6 +279,8 @@ class Tuner:
     def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
         rates = self.rates(phase.lr)
         checks.check_views(phase.views)
+        if phase.cache == "on" and not self._cut.first:
+            raise cannot_keep("Nothing is still, so there is nothing to keep.")
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         self._install()
