@@ -75,11 +75,22 @@ class Recipe:
 
     def _repr_html_(self) -> str:
         rows = [
-            (number, phase.epochs, "all groups" if phase.first == 0 else f"from {phase.first}", phase.lr)
-            for number, phase in enumerate(self.phases, 1)
+            (number, phase.epochs, _trains(phase.first), _rate(phase.lr)) for number, phase in enumerate(self.phases, 1)
         ]
         sentence = f"{self.epochs} epochs in all; keeps the {self.keep} state. {self.source}".strip()
         return html_value(self.name, sentence, html_table(["phase", "epochs", "trains", "lr"], rows))
+
+
+def _trains(first: int | str) -> str:
+    """What trains, in words."""
+    words = {0: "all groups", -1: "the head"}
+    return words.get(first, f"from {first} on") if isinstance(first, int) else f"from {first} on"
+
+
+def _rate(lr: Any) -> str:
+    if isinstance(lr, slice) and lr.start is not None:
+        return f"{lr.start:g} at the input to {lr.stop:g} at the head"
+    return "the default" if lr is None else str(lr)
 
 
 def probe_then_finetune(
