@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader
 from torchvision.models import resnet18
 
 import nbtune as nt
-from nbtune._fastai import Callback, Learner
-from nbtune._fastai._quiet import DataLoaders
+from nbtune._fastai import Callback, DataLoaders, Learner
 from nbtune._fastai.optimizer import layered_adamw
 
 Step = list[float]

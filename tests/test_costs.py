@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader as TorchLoader
 import nbtune as nt
 from learners import FAMILIES, X, Y, cnn, differing, digits, state
 from nbtune._cut import Cut
-from nbtune._fastai._quiet import DataLoaders
+from nbtune._fastai import DataLoaders
 from nbtune.costs import epoch_cost
 from nbtune.groups import split
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nbtune._fastai import Learner, ParamScheduler, SchedLin
-from nbtune._fastai._quiet import CrossEntropyLossFlat
+from nbtune._fastai import CrossEntropyLossFlat, Learner, ParamScheduler, SchedLin
 from nbtune._fastai.data import ArrayItems, build_loaders
 from nbtune._fastai.optimizer import LayeredAdamW, layered_adamw, stages
 

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader as TorchLoader
 
 import nbtune as nt
 from learners import DIGITS, FAMILIES, X, Y, bits, cnn, differing, digits, loaders, seed, state
-from nbtune._fastai._quiet import DataLoaders
+from nbtune._fastai import DataLoaders
 from nbtune._fastai.borrow import seed_all
 from nbtune.errors import FreezeError, InputError, InputTypeError, NbtuneError, TrainingError
 

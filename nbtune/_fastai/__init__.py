@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 with warnings.catch_warnings():
     # fastai scripts functions on import; torch 2.15 says that this is deprecated, which no reader can mend.
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     from fastai.callback.core import Callback as _Callback
-    from fastai.callback.core import CancelFitException, CancelTrainException, CancelValidException
-    from fastai.callback.schedule import ParamScheduler, SchedCos, SchedExp, SchedLin, SchedNo, combined_cos
-    from fastai.learner import Learner, Recorder
-
-from typing import Any
+    from fastai.callback.core import CancelFitException, CancelValidException
+    from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo, combined_cos
+    from fastai.data.core import DataLoaders as _DataLoaders
+    from fastai.data.core import TfmdDL as _TfmdDL
+    from fastai.data.load import DataLoader as _FastaiLoader
+    from fastai.data.transforms import IntToFloatTensor, Normalize
+    from fastai.learner import Learner as _Learner
+    from fastai.learner import Recorder
+    from fastai.losses import CrossEntropyLossFlat
+    from fastai.metrics import F1Score, Precision, Recall, accuracy, error_rate
+    from fastai.optimizer import OptimWrapper as _OptimWrapper
+    from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
+    from fastai.vision.augment import RandTransform as _RandTransform
 
 __all__ = [
     "Callback",
     "CancelFitException",
-    "CancelTrainException",
     "CancelValidException",
+    "CrossEntropyLossFlat",
+    "DataLoaders",
+    "F1Score",
+    "FastaiLoader",
+    "IntToFloatTensor",
     "Learner",
+    "Normalize",
+    "OptimWrapper",
     "ParamScheduler",
+    "Precision",
+    "RandTransform",
+    "Recall",
     "Recorder",
     "SchedCos",
-    "SchedExp",
     "SchedLin",
     "SchedNo",
+    "TensorCategory",
+    "TensorImage",
+    "TensorImageBW",
+    "TfmdDL",
+    "accuracy",
     "combined_cos",
+    "error_rate",
 ]
 
+# fastai is untyped: a class to inherit from or to annotate with is Any.
 Callback: Any = _Callback
+DataLoaders: Any = _DataLoaders
+FastaiLoader: Any = _FastaiLoader
+Learner: Any = _Learner
+OptimWrapper: Any = _OptimWrapper
+RandTransform: Any = _RandTransform
+TfmdDL: Any = _TfmdDL

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nbtune._fastai._quiet import (
+from nbtune._fastai import (
     CrossEntropyLossFlat,
     DataLoaders,
     F1Score,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nbtune._fastai._quiet import FastaiLoader
+from nbtune._fastai import FastaiLoader
 from nbtune._kept import Kept, Store, key_of
 from nbtune._nested import map_tensors, tensors
 from nbtune.errors import FreezeError

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nbtune._fastai._quiet import OptimWrapper
+from nbtune._fastai import OptimWrapper
 
 __all__ = ["LayeredAdamW", "layered_adamw", "stages"]
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from fastai.optimizer import OptimWrapper
 from torch import nn
 from torch.utils.data import DataLoader as TorchLoader
 from torch.utils.data import Subset
@@ -15,6 +14,7 @@ from torch.utils.data import Subset
 from nbtune._fastai import (
     Callback,
     CancelValidException,
+    OptimWrapper,
     ParamScheduler,
     SchedCos,
     SchedLin,

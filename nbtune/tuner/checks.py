@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from nbtune._fastai import Callback, Learner
-from nbtune._fastai._quiet import OptimWrapper
+from nbtune._fastai import Callback, Learner, OptimWrapper
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
 from nbtune.finder import LRCurve
 from nbtune.recipes import Recipe
