@@ -8,7 +8,6 @@ and batch size. Rates and epochs were chosen on validation and unused training i
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -28,7 +27,7 @@ HEAD, WD = {"head_epochs": 20, "head_lr": 1e-3}, 0.05
 SCRATCH_RATE = 1e-3  # best of 3e-4, 1e-3, 3e-3 at 1, 5 and 10 images a class
 HEADER = """# Accuracy on 600 test digits
 
-Written by `python benchmarks/accuracy.py`. Mean ± standard deviation over seeds (seconds a run, training and test).
+Written by `python benchmarks/accuracy.py`. Mean ± standard deviation over seeds.
 """
 OUT = Path(__file__).with_name("ACCURACY.md")
 
@@ -91,22 +90,19 @@ WAYS: dict[str, Callable[[Task, int], float]] = {
 }  # fmt: skip
 
 
-def measure(shots: int | None, seeds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Test accuracy by way and seed, and mean seconds."""
+def measure(shots: int | None, seeds: int) -> dict[str, list[float]]:
+    """Test accuracy by way and seed."""
     scores: dict[str, list[float]] = {way: [] for way in WAYS}
-    spent = dict.fromkeys(WAYS, 0.0)
     for seed in range(seeds):
         task = nt.tasks.digits(shots=shots, seed=seed)
         for way, run in WAYS.items():
-            start = time.perf_counter()
             scores[way].append(run(task, seed))
-            spent[way] += (time.perf_counter() - start) / seeds
-    return scores, spent
+    return scores
 
 
-def row(shots: int | None, scores: dict[str, list[float]], spent: dict[str, float]) -> str:
-    """A line of the table: mean ± standard deviation over seeds (seconds), and the margins."""
-    cells = [f"{np.mean(s):.3f} ± {np.std(s):.3f} ({spent[w]:.0f} s)" for w, s in scores.items()]
+def row(shots: int | None, scores: dict[str, list[float]]) -> str:
+    """A line of the table: mean ± standard deviation over seeds, and the margins."""
+    cells = [f"{np.mean(s):.3f} ± {np.std(s):.3f}" for s in scores.values()]
     tuned = np.array(scores["fine-tuned"])
     margins = [f"{np.mean(tuned - np.array(scores[way])):+.3f}" for way in ("scratch", "fastai fine_tune")]
     return f"| {shots or 'all'} | {len(tuned)} | {' | '.join(cells)} | {' | '.join(margins)} |"
@@ -124,7 +120,7 @@ def main() -> None:
     for text in options.shots:
         shots = None if text == "None" else int(text)
         few = shots is not None and shots < MANY
-        lines.append(row(shots, *measure(shots, options.seeds if few else options.many_seeds)))
+        lines.append(row(shots, measure(shots, options.seeds if few else options.many_seeds)))
         print(lines[-1], flush=True)
     if len(options.shots) == len(SHOTS):
         OUT.write_text(f"{HEADER}\n" + "\n".join(lines) + "\n", encoding="utf-8")
