@@ -30,8 +30,12 @@ class Still(Callback):  # type: ignore[misc]
     so (a false proof warns), `.cached` whether the fit was fed from kept features, `.why` why or why not.
 
     Example:
-        >>> learn.fit(4, 1e-3, cbs=nt.Still("head"))            # doctest: +SKIP
-        >>> with nt.Still("layer4").apply(model): train(model)  # doctest: +SKIP
+        >>> import torch
+        >>> model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        >>> with Still("head").apply(model) as hold:  # in fastai: learn.fit(4, 1e-3, cbs=nt.Still("head"))
+        ...     scores = model.train()(torch.ones(3, 4))
+        ...     print(hold.proof())
+        Still, proven: 7 frozen tensors and buffers unchanged to the bit.
     """
 
     order = 88  # after whatever else changes training modes

@@ -46,8 +46,13 @@ class Tuner:
     Raises InputTypeError for anything but a Learner, InputError for one without loss, data or batches.
 
     Example:
-        >>> tuner = nt.Tuner(task.learner("letters"), test=task.test)  # doctest: +SKIP
-        >>> tuner.freeze(); tuner.fit(4); tuner.unfreeze(); tuner.fit(6)  # doctest: +SKIP
+        >>> import nbtune as nt
+        >>> task = nt.tasks.digits(shots=1)
+        >>> tuner = nt.Tuner(task.learner("letters", seed=0), test=task.test, seed=0)
+        >>> tuner.freeze().still
+        ('stem', 'layer1', 'layer2', 'layer3', 'layer4')
+        >>> tuner.fit(2).cached
+        True
     """
 
     def __init__(
