@@ -14,7 +14,7 @@ from nbtune._fastai.borrow import borrowed, without_augmentation
 from nbtune._fastai.feed import plain, still_pass, tried, why_not
 from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial
 from nbtune._nested import tensors
-from nbtune.features import captured, replayed
+from nbtune.cache import captured, replayed
 from nbtune.freeze import Still
 
 __all__ = ["Cost", "epoch_cost", "kept_cost"]

@@ -16,13 +16,12 @@ import torch
 from tqdm import tqdm
 
 from nbtune._fastai import FastaiLoader
-from nbtune._kept import Kept, Store, key_of
 from nbtune._nested import map_tensors, tensors
+from nbtune.cache import Boundary, Kept, Store, boundary, captured, key_of, replayed
 from nbtune.errors import FreezeError
-from nbtune.features import Boundary, boundary, captured, replayed
 from nbtune.transaction import Streams, attributes_undo
 
-__all__ = ["feeding", "plain", "still_pass", "tried", "why_not"]
+__all__ = ["feeding", "kept_of", "plain", "still_pass", "tried", "why_not"]
 
 _SAME = 32  # items that must equal themselves on a second fetch
 # Callbacks of these modules do not look at the input in `before_batch`, or put it only on another type or device.
@@ -111,16 +110,10 @@ def plain(value: Any) -> Any:
 @contextmanager
 def feeding(learn: Any, cut: Any, store: Store, digest: str) -> Iterator[str]:
     """Inside, the Learner's fit runs on kept features; yields "" then, else the reason why it runs live."""
-    reason = why_not(learn, cut)
-    kept: list[Kept] = []
-    if not reason:
-        try:
-            where, needs_input = tried(learn, cut)
-            kept = [_filled(learn, loader, where, needs_input, store, digest) for loader in learn.dls.loaders[:2]]
-        except FreezeError as error:
-            reason = error.given
-    if reason:
-        yield reason
+    try:
+        where, kept = kept_of(learn, cut, store, digest)
+    except FreezeError as error:
+        yield error.given
         return
     with ExitStack() as stack:
         current: list[Any] = [None]
@@ -128,6 +121,22 @@ def feeding(learn: Any, cut: Any, store: Store, digest: str) -> Iterator[str]:
         for loader, own in zip(learn.dls.loaders, kept, strict=False):
             stack.enter_context(_fed(loader, own, current))
         yield ""
+
+
+def kept_of(learn: Any, cut: Any, store: Store, digest: str) -> tuple[Boundary, list[Kept]]:
+    """What the still part before `cut` gives for the training and the validation items, from `store` or filled now.
+
+    `digest`: of the still part's tensors. Raises FreezeError, whose `given` is the reason, where it cannot be kept.
+    """
+    if reason := why_not(learn, cut):
+        raise FreezeError(
+            reason,
+            rule="the still part runs first, and the items reach it unchanged.",
+            likely="augmentation, a callback or hook that needs the input, or nothing that is still.",
+            next='train live (cache="off").',
+        )
+    where, needs_input = tried(learn, cut)
+    return where, [_filled(learn, loader, where, needs_input, store, digest) for loader in learn.dls.loaders[:2]]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import nn
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai import Callback
 from nbtune._fastai.feed import feeding
-from nbtune._kept import Store
+from nbtune.cache import Store
 from nbtune.errors import InputError
 from nbtune.freeze.hold import Hold, reinitialise
 from nbtune.freeze.plan import FreezePlan, FreezeProof, groups_of, plan_of

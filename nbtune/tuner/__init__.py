@@ -12,7 +12,7 @@ from typing import Any
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.borrow import seed_all, without_augmentation
 from nbtune._fastai.steps import optimizer
-from nbtune._kept import Store
+from nbtune.cache import Store
 from nbtune.costs import epoch_cost, kept_cost
 from nbtune.errors import TrainingError
 from nbtune.evaluate import Report

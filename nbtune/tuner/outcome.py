@@ -7,7 +7,7 @@ from typing import Any
 
 from nbtune import bundle
 from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
-from nbtune._kept import key_of
+from nbtune.cache import key_of
 from nbtune.evaluate import Report, report
 from nbtune.groups import Group
 from nbtune.history import History

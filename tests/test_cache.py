@@ -24,9 +24,8 @@ from torchvision.models import DenseNet, VisionTransformer, convnext_tiny, mobil
 import nbtune as nt
 from nbtune._cut import Cut
 from nbtune._fastai.feed import feeding
-from nbtune._kept import Store
+from nbtune.cache import Store, boundary, captured, replayed
 from nbtune.errors import InputError
-from nbtune.features import boundary, captured, replayed
 from nbtune.groups import split
 
 DIGITS = load_digits()
