@@ -22,6 +22,7 @@ __all__ = [
     "check_run_dir",
     "check_seed",
     "check_views",
+    "no_recipe",
     "suggested",
 ]
 
@@ -107,6 +108,16 @@ def check_recipe(recipe: Any) -> None:
             likely="a phase alone, or a recipe function without its brackets.",
             next="tuner.run(nt.recipes.probe_then_finetune())",
         )
+
+
+def no_recipe() -> TrainingError:
+    """run() without a recipe, and none to go on with."""
+    return TrainingError(
+        "run() before any recipe.",
+        rule="run() goes on with what is left of the last recipe, so there is one.",
+        likely="a new Tuner, or training by fit() so far.",
+        next="tuner.run(nt.recipes.probe_then_finetune())",
+    )
 
 
 def callbacks(cbs: Any) -> list[Any]:

@@ -15,6 +15,8 @@ from nbtune.tuner.test_set import TestSet
 
 __all__ = ["Outcomes"]
 
+TEST = "the test set"
+
 
 class Outcomes:
     """Reports of one Learner, each with the state of the model that it is about."""
@@ -31,26 +33,35 @@ class Outcomes:
         origin = getattr(self.learn, "nbtune_origin", None)
         objective = origin.task.objective if origin is not None else ""
         names = vocabulary(self.learn, probs.shape[1])
+        self._named(dl)
         made = report(probs, targets, names, items=items, looks=looks, objective=objective)
         self._reports.append((self._state(), made))
         return made
 
-    def of_now(self) -> Report | None:
-        """The last report, if it is of the model as it is now."""
+    def of_now(self) -> list[Report]:
+        """The last report on each set of data that is of the model as it is now, the test set's first."""
         now = self._state()
-        return next((made for state, made in reversed(self._reports) if state == now), None)
+        found = {getattr(made, "data", TEST): made for state, made in self._reports if state == now}
+        return sorted(found.values(), key=lambda made: getattr(made, "data", TEST) != TEST)
 
     def save(self, folder: str | Path, groups: tuple[Group, ...], history: History) -> Path:
-        """Write a bundle, with the metrics of the last report where it is of this state."""
-        origin, last = getattr(self.learn, "nbtune_origin", None), self.of_now()
+        """Write a bundle, with the metrics on the test set where they are of this state."""
+        origin = getattr(self.learn, "nbtune_origin", None)
+        test = [made for made in self.of_now() if getattr(made, "data", TEST) == TEST]
         return bundle.save(
             folder,
             model=self.learn.model,
             groups=groups,
             history=history.rows,
-            metrics=None if last is None else last.metrics,
+            metrics=test[0].metrics if test else None,
             **(bundle.parts_of(origin) if origin is not None else foreign_parts(self.learn)),
         )
+
+    def _named(self, dl: Any) -> str:
+        origin = getattr(self.learn, "nbtune_origin", None)
+        splits = {"train": "the training items", "valid": "the validation items", "test": TEST}
+        known = [splits[name] for name in splits if origin is not None and getattr(origin.task, name) is dl]
+        return known[0] if known else "the data given"
 
     def _state(self) -> str:
         return key_of(list(self.learn.model.state_dict().values()))
