@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from nbtune import bodies
+from nbtune import bodies, tasks
 from nbtune.bodies.images import as_batch
 from nbtune.bodies.letters import LetterNet
 from nbtune.bodies.own import own_body
@@ -40,17 +42,76 @@ def test_table_says_what_can_be_tuned() -> None:
     assert not row["needs network"]
 
 
-@pytest.mark.parametrize(("name", "near"), [("leters", "did you mean letters"), ("xyz", "known are letters")])
-def test_an_unknown_name(name: str, near: str) -> None:
-    with pytest.raises(InputError, match=near) as error:
+@pytest.mark.parametrize(
+    ("name", "likely", "better"),
+    [
+        ("leters", "a misspelling", "did you mean letters?"), ("Letters ", "a capital letter or a space", "letters"),
+        ("xyz", "another library", "task.learner(network)"), ("", "an empty text", 'task.learner("letters")'),
+        ("resnet34", "of torchvision", "create_vision_model(models.resnet34, n)"),
+        ("vit_b_16", "of torchvision", "torchvision.models.vit_b_16("),
+        ("timm:convnext_atto", "of timm", "timm.create_model('convnext_atto', pretrained=True, num_classes=n)"),
+        ("hf:microsoft/resnet-18", "of transformers", "'microsoft/resnet-18', num_labels=n"),
+        ("microsoft/resnet-18", "hub", "'microsoft/resnet-18', num_labels=n"),
+        ("net.pth", "a file of weights", "torch.load('net.pth', weights_only=True)"),
+        ("net.safetensors", "a file of weights", "load_model(network, 'net.safetensors')"),
+        ("net.pkl", "fastai exported", "load_learner('net.pkl').model"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name(name: str, likely: str, better: str) -> None:
+    with pytest.raises(InputError, match='this version ships "letters"') as error:
         bodies.get(name)
     _four_parts(error)
+    assert likely in error.value.likely
+    assert better in error.value.next
 
 
-@pytest.mark.parametrize("name", [None, 3, ["letters"]])
-def test_a_name_that_is_no_text(name: object) -> None:
-    with pytest.raises(InputTypeError, match="a name is text"):
-        bodies.get(name)  # type: ignore[arg-type]
+def _line(name: str) -> str:
+    """What the error says to write instead, its weights random: they would be downloaded."""
+    with pytest.raises(InputError) as error:
+        bodies.get(name)
+    line = error.value.next.replace("pretrained=True", "pretrained=False")
+    return line.replace("resnet34, n)", "resnet18, n, pretrained=False)")
+
+
+@pytest.mark.parametrize("name", ["resnet34", "timm:convnext_atto", "hf:small"])
+def test_the_line_for_another_library_works(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = {"resnet34": "torchvision", "timm:convnext_atto": "timm", "hf:small": "transformers"}[name]
+    names: dict[str, Any] = {"nn": nn, "task": tasks.digits(shots=2), library: pytest.importorskip(library)}
+    line = _line(name)
+    if library == "transformers":
+        made, kind = names[library], names[library].AutoModelForImageClassification
+        config = made.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic")
+
+        def small(_: str, num_labels: int, **__: Any) -> Any:
+            config.num_labels = num_labels
+            return kind.from_config(config)
+
+        monkeypatch.setattr(kind, "from_pretrained", small)
+        line = "\n".join(part[4:] for part in line.splitlines()[1:])
+    exec(line.replace("task.learner", "learn = task.learner"), names)
+    x, _ = names["learn"].dls.one_batch()
+    assert x.shape[1] == 3
+    assert names["learn"].model(x).shape == (len(x), 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "likely", "better"),
+    [
+        (None, "never set", 'task.learner("letters")'), (3, "another argument's value", 'task.learner("letters")'),
+        (["letters"], "several bodies", "for body in bodies"),
+        ({"weight": 1}, "a table of weights", "network.load_state_dict(weights)"),
+        (Path("net.pth"), "a file of weights", "torch.load('net.pth'"),
+        (SimpleNamespace(model=nn.Linear(2, 2)), "a Learner", "task.learner(learn.model)"),
+        (SimpleNamespace(module=nn.Linear(2, 2)), "a loaded bundle", "task.learner(model.module)"),
+        (nn.Linear(2, 2), "needs no name", "task.learner(network)"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_text(body: Any, likely: str, better: str) -> None:
+    with pytest.raises(InputTypeError) as error:
+        bodies.get(body)
+    _four_parts(error)
+    assert likely in error.value.likely
+    assert better in error.value.next
 
 
 def test_a_body_shows_itself() -> None:
@@ -232,7 +293,16 @@ def test_a_callable_is_called_with_the_number_of_classes() -> None:
 @pytest.mark.parametrize(
     ("network", "kind", "words"),
     [
-        (nn.Linear(5, 2), InputError, "takes the task's images"),
+        (nn.Linear(5, 2), InputError, r"takes a batch of the task's images"),
+        (nn.Linear(5, 2), InputError, r"images of another size(.|\n)*nn\.Linear\(1024, 2\)"),
+        (nn.Conv2d(1, 2, 1), InputError, r"a network without a head(.|\n)*nn\.Linear\(2, n\)"),
+        (nn.Flatten(), InputError, r"another number of classes(.|\n)*nn\.Linear\(1024, 2\)"),
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), InputError, r"torch\.zeros\(2, 1, 32, 32\)"),
+        (lambda n: None, InputTypeError, r"gave nothing(.|\n)*a return that is missing"),
+        (lambda n: (nn.Linear(2, n), 3), InputTypeError, r"inside another value(.|\n)*make\(n\)\[0\]"),
+        (lambda n: 1 / 0, InputError, r"division by zero(.|\n)*an error in that function"),
+        (nn.Linear, InputError, r"needs other arguments(.|\n)*Linear\(\.\.\., n\)"),
+        (nn.Identity, InputError, "takes a batch|gives scores"),
         (nn.Sequential(nn.Flatten(), nn.Linear(1024, 7)), InputError, "a score for each class"),
         (lambda n: "net", InputTypeError, r"gives a torch\.nn\.Module"),
         ({"weight": 1}, InputTypeError, "a body is a name"),
