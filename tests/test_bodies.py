@@ -234,31 +234,63 @@ def test_colour_becomes_grey_by_its_weights() -> None:
 
 
 def test_no_images_are_an_empty_batch() -> None:
-    assert bodies.get("letters").prepare([]).shape == (0, 1, 32, 32)
+    for none in ([], (), np.array([]), IMAGES[:0]):
+        assert bodies.get("letters").prepare(none).shape == (0, 1, 32, 32)
+
+
+GREY = IMAGES[:, :, :, None]
+MIXED = np.array([IMAGES[0], IMAGES[1, :8]], dtype=object)
 
 
 @pytest.mark.parametrize(
-    ("images", "kind", "words"),
+    ("images", "likely"),
     [
-        (np.zeros((4, 1024), bool), InputTypeError, "dtype bool"),
-        (np.zeros((4, 32, 32), complex), InputTypeError, "complex"),
-        (np.full((4, 32, 32), 300), InputTypeError, "int64"),
-        (np.full((4, 32, 32), -1), InputTypeError, "int64"),
-        (np.full((4, 32, 32), 16.0), InputError, "float pixels are from 0 to 1"),
-        (np.full((4, 32, 32), -0.1), InputError, "float pixels are from 0 to 1"),
-        (np.full((4, 32, 32), np.nan), InputError, "not finite"),
-        (np.zeros(1024, np.uint8), InputError, "shape"),
-        (np.zeros((2, 1, 32, 32), np.uint8), InputError, "shape"),
-        (np.zeros((2, 32, 0), np.uint8), InputError, "shape"),
-        ("digit.png", InputTypeError, "open it first"),
-        (3, InputTypeError, "arrays or PIL images"),
-        ([(IMAGES[0], 3)], InputTypeError, "item with its label"),
+        (IMAGES > 99, "a mask"), (torch.tensor(IMAGES > 99), "a mask"), (IMAGES * 1j, "Fourier"),
+        (IMAGES.astype(int) + 45, "to 300"), (IMAGES.astype(int) - 1, "such as -1"),
+        (IMAGES.astype(np.int8), "read as signed"), (IMAGES / 255 * 16, "scikit-learn"), (IMAGES * 1.0, "as float"),
+        (IMAGES + 45.0, "16 bits"), (IMAGES / 127.5 - 1, "from -1 to 1"), (IMAGES - 60.0, "below 0"),
+        (IMAGES / 254.5, "just above 1"), (IMAGES[0].ravel(), "flat pixels of one image"),
+        (IMAGES.reshape(4, -1), "an image a row"), (IMAGES[:, None], "as torch has them"),
+        (torch.tensor(IMAGES)[:, None].repeat(1, 3, 1, 1), "as torch has them"), (GREY, "one channel"),
+        (GREY[0], "one channel"), (GREY.repeat(4, -1), "transparency"), (GREY[0].repeat(4, -1), "transparency"),
+        (GREY.repeat(5, -1), "several bands"), (GREY[0].repeat(5, -1), "several bands"), (IMAGES[:, :0], "a crop"),
+        (MIXED, "different sizes"), (IMAGES.astype(object), "as a table gives them"),
+        (IMAGES.tolist(), "lists of numbers"), ({"a": IMAGES[0]}, "by name"), (tasks.digits(1), "three splits"),
+        ([(IMAGES[0], 3)], "a list of items"), ([(IMAGES[0], "three")], "a list of items"),
+        (torch.tensor(IMAGES).to_sparse(), "few entries"),
     ],
-)
-def test_bad_images_are_refused(images: object, kind: type[NbtuneError], words: str) -> None:
-    with pytest.raises(kind, match=words) as error:
+)  # fmt: skip
+def test_what_is_said_of_bad_images_mends_them(images: Any, likely: str) -> None:
+    prepare = bodies.get("letters").prepare
+    with pytest.raises(NbtuneError) as error:
+        prepare(images)
+    _four_parts(error)
+    assert likely in error.value.likely
+    mended = eval(error.value.next.split(", or")[0], {"numpy": np, "images": images, "items": images, "task": images})
+    assert prepare(getattr(mended, "x", mended)).shape[1:] == (1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("images", "likely"),
+    [
+        (IMAGES / 50 - 2.5, "normalised already"), (np.full((2, 32, 32), -5.0), "normalised already"),
+        (np.where(IMAGES > 99, np.nan, 0.5), "0 by 0"), (np.where(IMAGES > 99, np.inf, 0.5), "a division by 0, or"),
+        (np.zeros(7), "labels"), (np.array(3), "one number"), (IMAGES[:, None, None, None], "6 axes"),
+        (np.array(["a.png"]), "names of image files"), (np.array(["a.png"], object), "names of image files"),
+        ("digit.png", "name of a file"), (Path("digit.png"), "name of a file"), (b"PNG", "content of an image file"),
+        (3, "a label beside"), (None, "could not be read"), (print, "another library"),
+    ],
+)  # fmt: skip
+def test_bad_images_that_no_line_mends(images: Any, likely: str) -> None:
+    with pytest.raises(NbtuneError) as error:
         bodies.get("letters").prepare(images)
     _four_parts(error)
+    assert likely in error.value.likely
+
+
+def test_a_stack_of_narrow_images_is_no_image_with_channels() -> None:
+    assert as_batch(np.zeros((4, 20, 5), np.uint8), (32, 32), 1).shape == (4, 1, 32, 32)
+    assert as_batch(torch.zeros(2, 32, 32, dtype=torch.bfloat16), (32, 32), 1).shape == (2, 1, 32, 32)
 
 
 def test_normalise_uses_the_bodys_statistics() -> None:

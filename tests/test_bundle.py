@@ -285,7 +285,7 @@ def test_every_form_of_an_image_gives_the_same(model: Model, tmp_path: Path) -> 
 
 
 def test_no_image_gives_no_row(model: Model) -> None:
-    for none in ([], IMAGES[:0]):
+    for none in ([], (), iter([]), np.array([]), IMAGES[:0]):
         frame = model.predict(none)
         assert list(frame.columns) == ["label", "a", "b", "c"]
         assert len(frame) == 0
@@ -298,9 +298,14 @@ def test_a_class_called_label(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("items", "what"), [
     (np.zeros((2, 3, 8, 8), np.uint8), "shape"), (np.zeros(64, np.uint8), "shape"), (np.zeros((8, 8)) + 7, "from 7"),
-    (np.full((8, 8), np.nan), "finite"), (np.array([["a"]]), "dtype"), (7, "int"), (None, "NoneType"),
-    (["no/such/file.png"], "no image file"), ("nowhere.png", "no image file"), ({"a": 1}, "dict"),
-    (pd.DataFrame({"path": ["a"]}), "DataFrame"), (b"\x89PNG", "bytes"), ([IMAGES[0], None], "NoneType"),
+    (np.full((8, 8), np.nan), "finite"), (np.array([["a"]]), "dtype"), (7, "int"), (None, "None"),
+    (["no/such/file.png"], "a folder that is not there: 'no/such'"), ("nowhere.png", "a misspelling"),
+    (".", "Path('.').glob"), ({"a": 1}, "list(items.values())"), (pd.Series(["a"]), "list(column)"),
+    (pd.DataFrame({"path": ["a"]}), 'list(frame["path"])'), (b"\x89PNG", "BytesIO(items)"),
+    ([IMAGES[0], None], "None among the images"), ((IMAGES[0], 3), "Next: items[0]"),
+    ([(IMAGES[0], 3)], "[image for image, label in items]"), (SimpleNamespace(dataset=1), "a DataLoader"),
+    (np.zeros((2, 0, 8), np.uint8), "a crop"), (np.zeros((2, 8, 8, 5)), "several bands"),
+    (np.full((2, 8, 8), -5.0), "normalised already"), (IMAGES.astype(object), "as a table gives them"),
 ])  # fmt: skip
 def test_bad_items_are_refused_in_four_parts(model: Model, items: Any, what: str) -> None:
     with pytest.raises(NbtuneError) as caught:
