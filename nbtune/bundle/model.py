@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from nbtune._display import html_table, html_value, short
@@ -110,13 +110,7 @@ class Model:
         scores = self.module(self.preprocessing.normalise(batch.to(weight.device)).to(weight.dtype))
         wanted = (len(batch), len(self.vocab))
         if not isinstance(scores, Tensor) or tuple(scores.shape) != wanted or not scores.isfinite().all():
-            given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise BundleError(
-                f"the network gave {given}, or values that are not finite, for {len(batch)} images.",
-                rule=f"The network gives finite scores {list(wanted)}: one for each class.",
-                likely="its training diverged, or its head is for another number of classes.",
-                next="save the model again after a run whose losses are finite.",
-            )
+            raise _bad_scores(scores, wanted)
         probs: Floats = scores.float().softmax(dim=1).double().cpu().numpy()
         return probs
 
@@ -138,6 +132,19 @@ class Model:
             ("sha256", self.sha256),
         ]
         return html_value("Model", repr(self), html_table(["", ""], rows))
+
+
+def _bad_scores(scores: Any, wanted: tuple[int, int]) -> BundleError:
+    fits = isinstance(scores, Tensor) and tuple(scores.shape) == wanted
+    given = list(scores.shape) if isinstance(scores, Tensor) else f"a value of type {type(scores).__name__}"
+    return BundleError(
+        f"the network gave {'values that are not finite' if fits else given} for {wanted[0]} images.",
+        rule=f"the network gives finite scores {list(wanted)}: one for each class.",
+        likely="a training that diverged." if fits else "a network with a head for another number of classes.",
+        next="save the model again after a run whose losses are finite"
+        if fits
+        else f"nt.load(folder, model=network), where network(batch) has {wanted[1]} columns",
+    )
 
 
 def _frame(probs: Floats, vocab: tuple[str, ...]) -> pd.DataFrame:
@@ -216,6 +223,16 @@ def _opened(item: Any) -> Any:
         raise InputError(
             f"{str(path)!r} cannot be read as an image: {str(error)[:100]}",
             rule="Pillow can open and decode the whole file.",
-            likely="it is truncated, far too large, or no image.",
-            next="open it in a viewer, and save it again as PNG.",
+            likely=_why_unreadable(path, error),
+            next="open it in a viewer and save it as PNG, or leave it out",
         ) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "a picture that is far too large, such as a scan or a map."
+    if path.stat().st_size == 0:
+        return "an empty file: a download that broke off."
+    if isinstance(error, UnidentifiedImageError) or not isinstance(error, OSError):
+        return "a file that is no image, or of a kind that Pillow does not read."
+    return "an image that was cut off, such as by a download that broke off."
