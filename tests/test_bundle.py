@@ -727,7 +727,7 @@ def test_state_that_is_no_tensor_is_refused(tmp_path: Path) -> None:
 def test_the_readme_is_for_people(place: Path, tmp_path: Path) -> None:
     text = (place / "README.md").read_text()
     assert text.startswith(
-        "# three: a fine-tuned tiny\n\nTell three kinds apart: one of 3 classes (`a`, `b`, `c`).\n\n##"
+        '# three: a fine-tuned "tiny" network\n\nTell three kinds apart: one of 3 classes (`a`, `b`, `c`).\n\n##'
     )
     assert "| licence | CC0 |" in text
     assert "| images | train 5 |" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import warnings
 from typing import Any
@@ -488,3 +489,11 @@ def test_metrics_by_name_work_for_ten_classes_and_unknown_ones_are_refused() -> 
         with pytest.raises(kind) as raised:
             task.learner("letters", metrics=metric)
         assert all(part in str(raised.value) for part in ("Rule:", "Likely:", "Next:"))
+
+
+def test_a_learner_logs_the_tasks_metrics() -> None:
+    task = digits(shots=1)
+    assert [m.name for m in task.learner("letters").metrics] == ["accuracy"] == list(task.metrics)
+    both = dataclasses.replace(task, metrics=("accuracy", "f1"))
+    row = Tuner(both.learner("letters", seed=0), seed=0).fit(1, 1e-3).rows[-1]
+    assert {"accuracy", "f1_score"} < set(row)

@@ -28,7 +28,7 @@ def readme(data: Mapping[str, Any], weight_bytes: int) -> str:
 
 def _title(data: Mapping[str, Any]) -> str:
     named, network = data["task"].get("name"), data["architecture"]
-    name = _line(network["name"] if network else data["network"]["class"].rpartition(".")[2])
+    name = f'"{_line(network["name"])}" network' if network else _line(data["network"]["class"].rpartition(".")[2])
     return f"{_line(named)}: a fine-tuned {name}" if named else f"A fine-tuned {name}"
 
 

@@ -65,7 +65,7 @@ def _made(
         train, valid, bs=size, drop_last=drop_last, mean=chosen.mean, std=chosen.std, augment=_transforms(augment),
         vocab=task.vocab,
     )  # fmt: skip
-    return chosen, data.learner(dls, model, **options)
+    return chosen, data.learner(dls, model, **{"metrics": list(task.metrics), **options})
 
 
 def _fastai_data() -> Any:

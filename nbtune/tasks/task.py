@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Training, validation and test items with their classes.
+    """Training, validation and test items with their classes; `metrics` are those that its Learners log.
 
     Raises:
         InputError: an empty split, a training split of one item, a class outside the vocab, sizes that differ, or
