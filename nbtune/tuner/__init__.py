@@ -195,9 +195,9 @@ class Tuner:
         )
         self._stop.clear()
         result = self._train(phase, cbs)
-        given = {"lr": (lr, None), "wd": (wd, None), "schedule": (schedule, "one_cycle"), "augment": (augment, None)}
-        given |= {"views": (views, 1), "cbs": (cbs, ())}
-        self._script.say("fit", epochs, note=_unlike(result), **given)
+        given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
+        usual = {"schedule": (schedule, "one_cycle"), "views": (views, 1)}
+        self._script.say("fit", epochs, note=_unlike(result), **given, **usual)
         return result
 
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
