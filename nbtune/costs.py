@@ -70,7 +70,6 @@ def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]], fetch
     """The cost by trial steps, those on each batch inside its context of `around(batches)`."""
     try:
         with borrowed(learn):
-            first_batch(learn, _FEW)  # whatever is slow only once
             began = perf_counter()
             many = first_batch(learn, _MANY)
             item = (perf_counter() - began) / _MANY if fetch else 0.0
