@@ -353,7 +353,5 @@ class Tuner:
 def _rates(lr: Any, cut: Cut) -> Rates:
     if lr is None:
         lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
-    if isinstance(lr, LRCurve):
-        lr = checks.suggested(lr)
     names = [group.name for group in cut.groups]
     return resolve(lr, names, [index < cut.first for index in range(len(names))])
