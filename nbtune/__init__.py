@@ -12,7 +12,7 @@ from nbtune._version import __version__
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-    from nbtune import bodies, recipes, tasks
+    from nbtune import bodies, rates, recipes, tasks
     from nbtune.bundle import Model, load
     from nbtune.errors import NbtuneError
     from nbtune.evaluate import Estimate, Report
@@ -44,6 +44,7 @@ _HOMES = {
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
+    "rates": "nbtune.rates",
     "recipes": "nbtune.recipes",
     "tasks": "nbtune.tasks",
     "widgets": "nbtune_widgets",
@@ -67,6 +68,7 @@ __all__ = [
     "__version__",
     "bodies",
     "load",
+    "rates",
     "recipes",
     "tasks",
     "widgets",

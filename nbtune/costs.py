@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from nbtune._cut import Cut
 from nbtune._display import seconds
+from nbtune._fastai import Recorder
 from nbtune._fastai.borrow import borrowed, without_augmentation
 from nbtune._fastai.feed import plain, still_pass, tried, why_not
 from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial
@@ -39,9 +41,10 @@ def epoch_cost(learn: Any, cut: Cut) -> Cost | None:
     """Seconds that one live epoch (training and validation) would take under `cut`; None if untried.
 
     Steps of two and of eight items are timed, three times each after a warm-up; a line through them gives
-    the fixed cost of a step and the cost of an item. The Learner is left as it was, to the bit.
+    the fixed cost of a step and the cost of an item; to it comes what it takes to fetch the items. The Learner
+    is left as it was, to the bit.
     """
-    return _tried(learn, cut, lambda batches: [nullcontext() for _ in batches])
+    return _tried(learn, cut, lambda batches: [nullcontext() for _ in batches], fetch=True)
 
 
 def kept_cost(learn: Any, cut: Cut) -> Cost | None:
@@ -63,11 +66,13 @@ def kept_cost(learn: Any, cut: Cut) -> Cost | None:
         return None if why_not(learn, cut, sample=2) else _tried(learn, cut, stand_in)
 
 
-def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]]) -> Cost | None:
+def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]], fetch: bool = False) -> Cost | None:
     """The cost by trial steps, those on each batch inside its context of `around(batches)`."""
     try:
         with borrowed(learn):
+            began = perf_counter()
             many = first_batch(learn, _MANY)
+            item = (perf_counter() - began) / _MANY if fetch else 0.0
         if many is None:
             return None
         batches = [cut_batch(many, _FEW), many]
@@ -76,7 +81,8 @@ def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]]) -> Co
         totals = []
         for few, more in zip(*times, strict=True):
             step, forward = zip(few, more, strict=True)
-            totals.append(_line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid))
+            epoch = _line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid)
+            totals.append(epoch + sum(_fetched(loader, item) for loader in learn.dls.loaders[:2]))
     except Exception:
         return None  # a plan without its price is still a plan; training itself will say what is wrong
     values = sorted(totals)
@@ -88,8 +94,14 @@ def _timed(learn: Any, cut: Cut, batch: Any, context: Any) -> list[tuple[float, 
     clock, still = Clock(), Still(cut.first, cut.norms, groups=cut.groups, cache="off")
     still.prove = False  # digests are no part of a step
     with context:
-        trial(learn, [batch] * (_REPEATS + 1), cut.lists(learn.model), [clock, still], without=(Still,))
+        trial(learn, [batch] * (_REPEATS + 1), cut.lists(learn.model), [Recorder(), clock, still], without=(Still,))
     return list(zip(clock.steps, clock.forwards, strict=True))[1:]
+
+
+def _fetched(loader: Any, item: float) -> float:
+    """Seconds to fetch all items of `loader`, where one takes `item`; its workers share them."""
+    size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1
+    return len(loader) * size * item / max(1, getattr(loader, "num_workers", 0))
 
 
 def _items(batch: Any) -> int:

@@ -320,6 +320,18 @@ def test_what_is_no_learner_or_holds_nothing_is_refused() -> None:
 # Early ends
 
 
+class RateOf(Callback):
+    """A rate that fit would refuse, as a schedule of one's own may set it."""
+
+    order = 70
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def before_step(self) -> None:
+        self.opt.set_hyper("lr", self.lr)
+
+
 @pytest.mark.parametrize(("lr", "poison"), [(1e-2, True), (1e15, False), (1e37, False)])
 @pytest.mark.parametrize("kind", ["fastai", "torch"])
 def test_what_is_not_finite_ends_it_with_finite_weights_buffers_and_state(kind: str, lr: float, poison: bool) -> None:
@@ -330,7 +342,7 @@ def test_what_is_not_finite_ends_it_with_finite_weights_buffers_and_state(kind: 
 
     learn = digits(opt_func=kinds()[kind])
     t = tuner(learn)
-    phase = t.fit(3, lr, schedule="flat", wd=0.1, cbs=Poison()).phases[0]
+    phase = t.fit(3, 1e-2, schedule="flat", wd=0.1, cbs=[Poison(), RateOf(lr)]).phases[0]
     assert phase.ended.startswith("ended early: ")
     assert "last finite step" in phase.ended
     assert all(torch.isfinite(tensor).all() for tensor in [*learn.model.parameters(), *learn.model.buffers()])
@@ -346,7 +358,7 @@ def test_a_step_out_of_float32_is_undone() -> None:
     # Plain SGD moves by rate x gradient; 3e38 times a gradient above 1.2 is no float32 (largest: 3.4e38).
     learn = digits(opt_func=partial(SGD), loss_func=lambda out, y: 1000 * nn.functional.cross_entropy(out, y))
     before = {name: p.detach().clone() for name, p in learn.model.named_parameters()}
-    phase = tuner(learn).fit(1, 3e38, schedule="flat").phases[0]
+    phase = tuner(learn).fit(1, cbs=RateOf(3e38)).phases[0]
     assert "a weight was not finite after step 1" in phase.ended
     assert all(torch.equal(p, before[name]) for name, p in learn.model.named_parameters())
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 from torch.utils.data import DataLoader as TorchLoader
 from torch.utils.data import Subset
@@ -22,9 +23,10 @@ from nbtune._fastai import (
     combined_cos,
 )
 from nbtune._fastai.borrow import borrowed
+from nbtune._nested import tensors
 from nbtune.errors import TrainingError
 
-__all__ = ["SCHEDULES", "Clock", "cut_batch", "first_batch", "optimizer", "scheduler", "trial"]
+__all__ = ["SCHEDULES", "Clock", "cut_batch", "first_batch", "optimizer", "scheduler", "trial", "wait"]
 
 SCHEDULES = ("one_cycle", "cosine", "linear", "flat")
 
@@ -115,7 +117,7 @@ class _NoValidation(Callback):  # type: ignore[misc]
 
 
 class Clock(Callback):  # type: ignore[misc]
-    """Seconds of every training step, and of its forward part."""
+    """Seconds of every training step with what the loop adds to it, and of its forward part with the same."""
 
     order = 1000
     takes_part = True
@@ -123,16 +125,23 @@ class Clock(Callback):  # type: ignore[misc]
     def before_fit(self) -> None:
         self.steps: list[float] = []
         self.forwards: list[float] = []
-        self.began = time.perf_counter()
-
-    def before_batch(self) -> None:
-        self.began = time.perf_counter()
+        self.ended = time.perf_counter()
 
     def after_pred(self) -> None:
-        self.forwards.append(time.perf_counter() - self.began)
+        wait(self.learn.pred)
+        self.forwards.append(time.perf_counter() - self.ended)
 
     def after_batch(self) -> None:
-        self.steps.append(time.perf_counter() - self.began)
+        wait(self.learn.pred)
+        now = time.perf_counter()
+        self.steps.append(now - self.ended)
+        self.ended = now
+
+
+def wait(value: Any) -> None:
+    """Wait for a GPU to have computed `value`: it works behind the program."""
+    if any(tensor.is_cuda for tensor in tensors(value)):
+        torch.cuda.synchronize()
 
 
 def trial(

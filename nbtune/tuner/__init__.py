@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
@@ -29,8 +31,23 @@ from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
 from nbtune.tuner.training import Training
+from nbtune.tuner.verbs import Verbs
 
 __all__ = ["Tuner"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def verb(method: Callable[Concatenate[Tuner, P], R]) -> Callable[Concatenate[Tuner, P], R]:
+    """A method during which no other verb of the same Tuner may begin."""
+
+    @wraps(method)
+    def alone(self: Tuner, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._verbs.doing(method.__name__):
+            return method(self, *args, **kwargs)
+
+    return alone
 
 
 class Tuner:
@@ -74,6 +91,7 @@ class Tuner:
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
+        self._verbs = Verbs()
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         self._script.begin(test=(test, None), run_dir=(where, None), seed=(self.seed, None), groups=(groups, "stage"))
@@ -97,6 +115,7 @@ class Tuner:
 
     # What trains
 
+    @verb
     def freeze(self, norms: str = "still") -> FreezePlan:
         """Hold everything still but the last group (the head). Raises FreezeError where that is all there is."""
         checks.check_groups(self._held.cut.groups)
@@ -104,6 +123,7 @@ class Tuner:
         self._script.say("freeze", norms=(norms, "still"))
         return plan
 
+    @verb
     def freeze_to(self, group: int | str, norms: str = "still") -> FreezePlan:
         """Hold everything before `group` still: a name, or an index as in fastai (negative from the end).
 
@@ -113,12 +133,14 @@ class Tuner:
         self._script.say("freeze_to", group, norms=(norms, "still"))
         return plan
 
+    @verb
     def unfreeze(self) -> FreezePlan:
         """Let every group train."""
         plan = self._held.freeze(0)
         self._script.say("unfreeze")
         return plan
 
+    @verb
     def verify(self) -> FreezeProof:
         """Digests of every frozen tensor and buffer before and after a real step that is rolled back."""
         checks.check_batches(self.learn)
@@ -138,6 +160,7 @@ class Tuner:
         """
         return _rates(lr, self._held.cut)
 
+    @verb
     def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
@@ -168,6 +191,7 @@ class Tuner:
 
     # Training
 
+    @verb
     def fit(
         self,
         epochs: int,
@@ -194,12 +218,12 @@ class Tuner:
             epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
         )
         self._stop.clear()
-        result = self._train(phase, cbs)
-        given = {"lr": (lr, None), "wd": (wd, None), "schedule": (schedule, "one_cycle"), "augment": (augment, None)}
-        given |= {"views": (views, 1), "cbs": (cbs, ())}
-        self._script.say("fit", epochs, note=_unlike(result), **given)
-        return result
+        given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
+        usual = {"schedule": (schedule, "one_cycle"), "views": (views, 1)}
+        with self._told("fit", epochs, **given, **usual):
+            return self._train(phase, cbs)
 
+    @verb
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
         """Run a recipe's phases; without one, go on with what is left of the last. Returns the recipe's History.
 
@@ -213,11 +237,11 @@ class Tuner:
         elif not self._queue.todo:
             return self._queue.part(self.history)
         self._stop.clear()
-        while self._queue.todo and not self._stop.is_set():
-            self._step(cbs)
+        with self._told("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ())):
+            while self._queue.todo and not self._stop.is_set():
+                self._step(cbs)
         if self._queue.keeps_best and "best" in self._training.states:
             self._training.switch("best")
-        self._script.say("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ()))
         return self._queue.part(self.history)
 
     def _step(self, cbs: Any) -> None:
@@ -245,6 +269,27 @@ class Tuner:
     def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
         return self._training.train(phase, self.rates(phase.lr), cbs, done, self.stop, self._stop.is_set)
 
+    @contextmanager
+    def _told(self, name: str, *given: object, **options: tuple[object, object]) -> Iterator[None]:
+        """A verb that trains stands in the script also where it raised, if a phase came of it."""
+        before = len(self.history.phases)
+        try:
+            yield
+        finally:
+            new = self.history.phases[before:]
+            if new:
+                note = "" if new[-1].ended == "finished" else f"this phase {new[-1].ended}"
+                self._script.say(name, *given, note=note, **options)
+
+    def watch(self, act: Callable[[], None]) -> Callable[[], None]:
+        """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""
+        return self._verbs.watch(act)
+
+    @property
+    def running(self) -> str:
+        """The verb in progress, or ""."""
+        return self._verbs.running
+
     def stop(self) -> None:
         """End the running verb after its batch; may be called from any thread."""
         self._stop.set()
@@ -253,12 +298,14 @@ class Tuner:
         self._stop.clear()
         return self._stop.is_set
 
+    @verb
     def best(self) -> Tuner:
         """Put the model at its best state by valid loss across all phases."""
         self._training.switch("best")
         self._script.say("best")
         return self
 
+    @verb
     def last(self) -> Tuner:
         """Put the model back at the state after the last step."""
         self._training.switch("last")
@@ -267,6 +314,7 @@ class Tuner:
 
     # What came of it
 
+    @verb
     def evaluate(self, dl: Any = None) -> Report:
         """A Report on the test set, with 95 % intervals; counts how often that set has been looked at.
 
@@ -276,6 +324,7 @@ class Tuner:
         self._script.say("evaluate", *([] if dl is None else [dl]))
         return result
 
+    @verb
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path.
 
@@ -301,16 +350,8 @@ class Tuner:
         return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
 
 
-def _unlike(part: History) -> str:
-    """A comment where the same line may not do the same again: the phase was ended from outside."""
-    ended = part.phases[-1].ended
-    return "" if ended == "finished" else f"this phase {ended}"
-
-
 def _rates(lr: Any, cut: Cut) -> Rates:
     if lr is None:
         lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
-    if isinstance(lr, LRCurve):
-        lr = checks.suggested(lr)
     names = [group.name for group in cut.groups]
     return resolve(lr, names, [index < cut.first for index in range(len(names))])

@@ -10,7 +10,6 @@ from torch import nn
 
 from nbtune._fastai import Callback, Learner, OptimWrapper
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
-from nbtune.finder import LRCurve
 from nbtune.recipes import Recipe
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "check_seed",
     "check_views",
     "no_recipe",
-    "suggested",
 ]
 
 
@@ -177,15 +175,3 @@ def check_views(views: int) -> None:
             likely="a walkthrough for a later version.",
             next="views=1, or augment=True, which trains live.",
         )
-
-
-def suggested(curve: LRCurve) -> float:
-    """The curve's suggestion. Raises InputError with its verdict if it makes none."""
-    if curve.suggestion is None:
-        raise InputError(
-            f"an LR curve without a suggestion: {curve.verdict}",
-            rule="a curve is taken as a rate only where it suggests one.",
-            likely="too few steps or seeds, or the loss does not fall.",
-            next="curve.plot(), then give the rate as a number; or tuner.lr_find(seeds=5).",
-        )
-    return curve.suggestion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Training:
         if self.run_dir is not None:
             self.run_dir.mkdir(parents=True, exist_ok=True)
             with (self.run_dir / "history.jsonl").open("a") as stream:
-                stream.write(json.dumps(row) + "\n")
+                stream.write(json.dumps({name: _json(value) for name, value in row.items()}, allow_nan=False) + "\n")
 
     def switch(self, name: str) -> None:
         """Put the model at its "best" or "last" state. Raises TrainingError before any whole epoch."""
@@ -104,3 +105,8 @@ class Training:
             )
         self.states.load(name, self.learn.model)
         self.at = name
+
+
+def _json(value: Any) -> Any:
+    """JSON knows neither nan nor infinity: they are written as null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
