@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from frozen.work import EPOCHS, Run, Work
+from frozen.work import EPOCHS, Run, Work, seconds_are
 
 __all__ = ["OUT", "machine", "store", "table"]
 
@@ -20,9 +20,9 @@ OUT = Path(__file__).parents[1] / "RESULTS.md"
 LIBRARIES = ("torch", "torchvision", "fastai", "transformers", "accelerate", "lightning", "keras")
 HEADER = """# Frozen phases, measured
 
-Written by `python benchmarks/frozen.py` and `python benchmarks/finder.py`. Networks with random weights and random items,
-named synthetic, in memory (a step costs the same on any; files that must be decoded would cost all but the cached and the
-ideal ways more). All ways of a table ran interleaved in one process, round by round in rotated order.
+Written by `python benchmarks/frozen.py` and `python benchmarks/finder.py`. Networks with random weights and random
+items, named synthetic, in memory (a step costs the same on any; files that must be decoded would cost all but the
+cached and the ideal ways more). All ways of a table ran interleaved in one process, round by round in rotated order.
 """
 
 
@@ -38,7 +38,8 @@ def machine() -> str:
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"- {os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; torch uses {torch.get_num_threads()} threads; CPU only\n"
+        f"- {os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; {torch.get_num_threads()} threads; CPU only\n"
+        f"- {seconds_are()}\n"
         f"- nbtune {nbtune.__version__}, {', '.join(found)}\n- {datetime.date.today().isoformat()}"
     )
 
