@@ -757,6 +757,6 @@ def test_views_are_views_of_the_augmented_items() -> None:
 def test_what_needs_kept_features_is_refused_where_nothing_is_still(asked: dict[str, Any]) -> None:
     t = tuner()
     before = state(t.learn)
-    with pytest.raises(InputError, match="(?s)Nothing is still.*Rule: .*Likely: .*Next: "):
+    with pytest.raises(InputError, match=r"(?s)Nothing is still.*Rule: .*Likely: .*Next: "):
         t.fit(1, **asked)
     assert differing(before, state(t.learn)) == []

@@ -49,6 +49,7 @@ class Follow(Callback):  # type: ignore[misc]
             mininterval=0.3,
             file=sys.stdout,
         )
+        self.learning = [p for group in self.learn.opt.param_lists for p in group]
         self.moving = list(self.learn.model.buffers())
         self.kept = [b.clone() for b in self.moving]
 
@@ -73,7 +74,7 @@ class Follow(Callback):  # type: ignore[misc]
     def after_backward(self) -> None:
         if getattr(self.learn, "scaler", None) is not None and self.learn.scaler.is_enabled():
             return  # the scaler skips such a step by itself
-        grads = [p.grad for p in self.learn.model.parameters() if p.grad is not None]
+        grads = [p.grad for p in self.learning if p.grad is not None]
         self.slope = float(torch.stack(torch._foreach_norm(grads)).float().norm()) if grads else 0.0
         if not math.isfinite(self.slope) and not _finite(grads):  # the square in a norm overflows first
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
