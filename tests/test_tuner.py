@@ -727,3 +727,36 @@ def test_a_cache_that_is_insisted_on_needs_something_still() -> None:
     tuner.freeze()
     assert tuner.fit(1, 1e-3, cache="on").cached
     assert not tuner.fit(1, 1e-3, cache="off").cached
+
+
+def test_the_very_first_fit_of_a_learner_is_augmented_where_that_was_asked() -> None:
+    # fastai's transforms learn which split they work on when an epoch begins: before it none of them is random.
+    t = tuner(nt.tasks.digits(shots=2).learner("letters", seed=0))
+    t.freeze()
+    assert not t.fit(1, augment=True).cached
+    plain = nt.tasks.digits(shots=2).learner("letters", seed=0)
+    still = nt.Still("head")
+    plain.fit(1, 1e-3, cbs=still)
+    assert not still.cached
+    assert "training items change" in still.why
+
+
+def test_views_are_views_of_the_augmented_items() -> None:
+    losses = {}
+    for views in (1, 2):
+        t = tuner(nt.tasks.digits(shots=2).learner("letters", seed=0))
+        t.freeze()
+        history = t.fit(2, views=views)
+        assert history.cached
+        assert ("2 augmented views" in history.why) == (views == 2)
+        losses[views] = history.rows[1]["train_loss"]
+    assert losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("asked", [{"views": 2}, {"cache": "half"}, {"cache": "on"}])
+def test_what_needs_kept_features_is_refused_where_nothing_is_still(asked: dict[str, Any]) -> None:
+    t = tuner()
+    before = state(t.learn)
+    with pytest.raises(InputError, match="(?s)Nothing is still.*Rule: .*Likely: .*Next: "):
+        t.fit(1, **asked)
+    assert differing(before, state(t.learn)) == []

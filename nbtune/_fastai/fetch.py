@@ -95,6 +95,7 @@ def fetch(loader: Any, places: Sequence[int]) -> Any:
     size, loader.bs = loader.bs, len(places)
     drop, loader.drop_last = loader.drop_last, False
     try:
+        loader.before_iter()  # tells the transforms which split they work on: before a first epoch they do not know
         batch = next(iter(loader.create_batches(iter(places))))
         if loader.device is not None:
             batch = map_tensors(batch, lambda tensor: tensor.to(loader.device))

@@ -86,7 +86,7 @@ class Tuner:
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
-        self._held = Held(learn, groups, Store())
+        self._held = Held(learn, groups, Store(None if self.run_dir is None else self.run_dir / "features"))
         self._training = Training(self._held, self.seed, self.run_dir)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
@@ -210,7 +210,8 @@ class Tuner:
         `"cosine"`, `"linear"`, `"flat"`; `augment`: with the random transforms or without; None leaves
         them out in the still phases of a task's Learner, so that what is still runs once, and leaves any
         other Learner as it is. `cache="auto"` trains from what the still part computes, kept, whenever that
-        is the same training; `"on"` insists, `"off"` never does; the History says which. The kernel's
+        is the same training; `"on"` insists, `"off"` never does, `"half"` keeps it in half precision and `views=K`
+        keeps K augmented views of an item, which are other trainings; the History says which. The kernel's
         interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
@@ -219,7 +220,11 @@ class Tuner:
         )
         self._stop.clear()
         given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
-        usual = {"schedule": (schedule, "one_cycle"), "views": (views, 1)}
+        usual = {
+            "schedule": (schedule, "one_cycle"),
+            "views": (views, 1),
+            "cache": (cache if cache == "half" else "auto", "auto"),
+        }
         with self._told("fit", epochs, **given, **usual):
             return self._train(phase, cbs)
 
@@ -260,8 +265,9 @@ class Tuner:
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         for phase in recipe.phases:  # all of them before the first step
-            _rates(phase.lr, self._held.at(phase.first, phase.norms))
-            checks.check_views(phase.views)
+            cut = self._held.at(phase.first, phase.norms)
+            _rates(phase.lr, cut)
+            checks.check_kept(phase, cut)
         if recipe.fresh:
             self._training.begin_anew()
         self._queue.start(recipe, self.history)

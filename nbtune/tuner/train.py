@@ -51,6 +51,9 @@ def train(
     with graceful(stop):
         try:
             with _set_up(learn, cut, phase, still):
+                if still is not None:
+                    still.cache, still.views, still.seed = phase.cache, phase.views, seed
+                    still.done, still.stopped = done, stopped
                 seed_all(learn, seed)
                 _fit(learn, phase.epochs - done, top, phase.wd, [schedule, *cbs, follow])
         except BaseException as raised:
@@ -86,7 +89,6 @@ def _set_up(learn: Any, cut: Cut, phase: Phase, still: Still | None) -> Iterator
         if not augments(learn, cut, phase):
             stack.enter_context(without_augmentation(learn))
         if still is not None:
-            still.cache = phase.cache
             stack.callback(still.feed.close)
         yield
 
@@ -113,6 +115,6 @@ def _named(names: Sequence[str]) -> str:
 
 def augments(learn: Any, cut: Cut, phase: Phase) -> bool:
     """Does the phase train with the random transforms? Not where what is still could be kept instead."""
-    if phase.augment is None and hasattr(learn, "nbtune_origin"):
+    if phase.augment is None and phase.views == 1 and hasattr(learn, "nbtune_origin"):
         return not (cut.first and cut.norms == "still")
     return phase.augment is not False

@@ -10,7 +10,7 @@ from typing import Any
 
 from nbtune._fastai.borrow import seed_all
 from nbtune.errors import TrainingError
-from nbtune.freeze import cannot_keep, reinitialise
+from nbtune.freeze import reinitialise
 from nbtune.history import History
 from nbtune.phases import Phase
 from nbtune.rates import Rates
@@ -46,9 +46,7 @@ class Training:
         self, phase: Phase, rates: Rates, cbs: Any, done: int, stop: Callable[[], None], stopped: Callable[[], bool]
     ) -> History:
         """Train `phase` under the plan in force, of which `done` epochs are made; its part of the history."""
-        checks.check_views(phase.views)
-        if phase.cache == "on" and not self.held.cut.first:
-            raise cannot_keep("Nothing is still, so there is nothing to keep.")
+        checks.check_kept(phase, self.held.cut)
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         self.held.install()
