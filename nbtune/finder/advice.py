@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,8 @@ def advise(lrs: Any, curves: Sequence[Any], most: float = MOST) -> Advice:
     The loss falls once the rates so far add up to enough, so with twice as many steps a decade it falls at
     half the rate: the end of the fall is scaled to 12.4 steps a decade, and tests of 40 and of 200 steps
     suggest about the same. There is no suggestion when the loss falls no more than its noise, still falls at
-    the end, falls from the start on, over too narrow a range or for too long, or the seeds lie further apart than `most`.
+    the end, falls from the start on, over too narrow a range or for too long, or the seeds lie further apart
+    than `most`.
     """
     each = [read(lrs[: len(raw)], raw, len(lrs)) for raw in curves]
     readings = {
