@@ -72,7 +72,7 @@ def main() -> None:
         ways: Ways = {**WAYS, **(installed() if work.name == WITH_PEERS else {})}
         if options.ways:
             ways = {n: w for n, w in ways.items() if n in (FREEZE, IDEAL) or any(word in n for word in options.ways)}
-        whole = {FREEZE} if work.name == HEADLINE and not options.quick else set()
+        whole = {FREEZE} if work.name == HEADLINE and not (options.quick or options.epochs) else set()
         epochs, rounds = options.epochs or work.epochs, options.rounds or work.rounds
         text = table(work, measure(work, ways, rounds, epochs, whole), FREEZE, IDEAL)
         print(f"\n## {work.name}\n\n{text}\n", flush=True)

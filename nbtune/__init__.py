@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import nbtune_widgets as widgets
     from nbtune import bodies, rates, recipes, tasks
     from nbtune.bundle import Model, load
+    from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
     from nbtune.evaluate import Estimate, Report
     from nbtune.finder import LRCurve
@@ -40,6 +41,7 @@ _HOMES = {
     "Still": "freeze",
     "Task": "tasks",
     "Tuner": "tuner",
+    "features": "cache.features",
     "load": "bundle",
 }
 _MODULES = {
@@ -67,6 +69,7 @@ __all__ = [
     "Tuner",
     "__version__",
     "bodies",
+    "features",
     "load",
     "rates",
     "recipes",

@@ -67,11 +67,11 @@ def test_a_table_gives_ratios_within_rounds_and_says_what_is_scaled(bench: Any) 
 
 def test_a_section_is_replaced_and_the_others_stay(bench: Any, tmp_path: Path) -> None:
     path = tmp_path / "RESULTS.md"
-    for title, text in (("one", "1\n"), ("two", "2"), ("one", "11")):
+    for title, text in (("one", "1"), ("zero", "0"), ("two", "2"), ("one", "11")):
         bench.table.store(title, text, path)
     written = path.read_text()
     assert written.startswith("# ")
-    assert written.split("## ")[1:] == ["one\n\n11\n\n", "two\n\n2\n"]
+    assert written.split("## ")[1:] == ["one\n\n11\n\n", "zero\n\n0\n\n", "two\n\n2\n"]
 
 
 def test_the_finder_counts_steps_and_the_filling(bench: Any) -> None:
