@@ -15,13 +15,13 @@ import nbtune as nt
 from learners import FAMILIES, X, Y, cnn, differing, digits, state
 from nbtune._cut import Cut
 from nbtune._fastai import DataLoaders
-from nbtune.costs import epoch_cost
+from nbtune.costs import prices
 from nbtune.groups import split
 
 
 def cost(learn: Any, first: int = 0) -> Any:
     groups = split(learn.model)
-    return epoch_cost(learn, Cut(groups, first % len(groups)))
+    return prices(learn, Cut(groups, first % len(groups)))[0]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -136,13 +136,13 @@ def _same(batch: Any) -> Any:
     return batch
 
 
-def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
-    """The boundary, and whether what follows needs the input too: tried on a batch that was not recorded."""
-    loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
-    n, size = len(loader.dataset), min(4, len(loader.dataset))
+def tried(learn: Any, cut: Any, on: tuple[Any, Any] | None = None) -> tuple[Boundary, bool]:
+    """The boundary, and whether what follows needs the input too: tried on a batch that was not recorded.
+
+    `on`: two batches of inputs; None fetches four items for each.
+    """
     with still_pass(learn):
-        recorded = fetch(loader, range(size))[:n_inp]
-        other = fetch(loader, range(n - 1, n - 1 - size, -1))[:n_inp]
+        recorded, other = on or _two(learn)
         where = boundary(learn.model, cut, *recorded)
         streams = Streams()
         expected, kept = learn.model(*other), captured(learn.model, where, *other)
@@ -158,6 +158,13 @@ def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
             if all(_same_bits(a, b) for a, b in zip(tensors(expected), tensors(found), strict=True)):
                 return where, needs_input
     raise _more(where, "depends on more than that place's output")
+
+
+def _two(learn: Any) -> tuple[Any, Any]:
+    """The inputs of a few items from the front, and of a few from the back."""
+    loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
+    n, size = len(loader.dataset), min(4, len(loader.dataset))
+    return fetch(loader, range(size))[:n_inp], fetch(loader, range(n - 1, n - 1 - size, -1))[:n_inp]
 
 
 def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
