@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nbtune._fastai.fetch import changing, fetch, plain, still_pass, why_not
+from nbtune._fastai.fetch import changing, fetch, plain, same_bits, still_pass, why_not
 from nbtune._fastai.fill import Stopped, Way, filled, saves_time, wanted
 from nbtune._nested import map_tensors, tensors
 from nbtune.cache import Boundary, Kept, Store, boundary, captured, replayed
@@ -155,13 +155,9 @@ def tried(learn: Any, cut: Any) -> tuple[Boundary, bool]:
                     found = learn.model(*given)
                 except (RuntimeError, ValueError, TypeError, IndexError):
                     continue
-            if all(_same_bits(a, b) for a, b in zip(tensors(expected), tensors(found), strict=True)):
+            if all(same_bits(a, b) for a, b in zip(tensors(expected), tensors(found), strict=True)):
                 return where, needs_input
     raise _more(where, "depends on more than that place's output")
-
-
-def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(one, other) or bool(torch.isclose(one, other, 0, 0, equal_nan=True).all())
 
 
 def _more(where: Boundary, what: str) -> FreezeError:
