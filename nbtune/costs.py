@@ -22,7 +22,7 @@ from nbtune.freeze import Still
 
 __all__ = ["Cost", "prices"]
 
-_FEW, _MANY, _REPEATS = 2, 6, 3  # with the two fetches of one item that try whether it changes: eight
+_FEW, _MANY, _REPEATS = 1, 6, 3  # with the two fetches of one item that try whether it changes: eight
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
     """Seconds that one epoch (training and validation) would take under `cut`, live and from kept features.
 
     Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
-    be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of two and of
+    be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of one and of
     six items are timed, three times each after a warm-up; a line through them gives the fixed cost of a step
     and the cost of an item. The Learner is left as it was, to the bit. None, None where a step cannot be tried.
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nbtune._fastai.fetch import changing, fetch, plain, still_pass, why_not
+from nbtune._fastai.fetch import changing, fetch, plain, same_bits, still_pass, why_not
 from nbtune._fastai.fill import Stopped, Way, filled, saves_time, wanted
 from nbtune._nested import map_tensors, tensors
 from nbtune.cache import Boundary, Kept, Store, boundary, captured, replayed
@@ -155,7 +155,7 @@ def tried(learn: Any, cut: Any, on: tuple[Any, Any] | None = None) -> tuple[Boun
                     found = learn.model(*given)
                 except (RuntimeError, ValueError, TypeError, IndexError):
                     continue
-            if all(_same_bits(a, b) for a, b in zip(tensors(expected), tensors(found), strict=True)):
+            if all(same_bits(a, b) for a, b in zip(tensors(expected), tensors(found), strict=True)):
                 return where, needs_input
     raise _more(where, "depends on more than that place's output")
 
@@ -165,10 +165,6 @@ def _two(learn: Any) -> tuple[Any, Any]:
     loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
     n, size = len(loader.dataset), min(4, len(loader.dataset))
     return fetch(loader, range(size))[:n_inp], fetch(loader, range(n - 1, n - 1 - size, -1))[:n_inp]
-
-
-def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(one, other) or bool(torch.isclose(one, other, 0, 0, equal_nan=True).all())
 
 
 def _more(where: Boundary, what: str) -> FreezeError:

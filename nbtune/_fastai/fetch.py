@@ -13,7 +13,7 @@ from nbtune._nested import map_tensors, tensors
 from nbtune.cache import resting
 from nbtune.transaction import Streams
 
-__all__ = ["changing", "fetch", "plain", "spread", "still_pass", "why_not"]
+__all__ = ["changing", "fetch", "plain", "same_bits", "spread", "still_pass", "why_not"]
 
 _SAME = 32  # items that must equal themselves on a second fetch
 # Callbacks of these modules do not look at the input in `before_batch`, or put it only on another type or device.
@@ -49,10 +49,8 @@ def why_not(learn: Any, cut: Any, sample: int = _SAME, views: int = 1) -> str:
     hooked = _hooked(learn.model, cut)
     if hooked:
         return f"A hook looks at {hooked}, which would not run."
-    for name in changing(learn, sample)[-1:]:
-        if views == 1 or name == "validation":
-            return f"The {name} items change from one fetch to the next (augmentation or noise)."
-    return ""
+    found = changing(learn, sample)
+    return next((reason for name, reason in found.items() if views == 1 or name == "validation"), "")
 
 
 def _hooked(model: Any, cut: Any) -> str:
@@ -71,18 +69,31 @@ def _looks(callback: Any) -> bool:
     return bool(owners) and not owners[0].__module__.startswith(_BLIND)
 
 
-def changing(learn: Any, sample: int = _SAME) -> list[str]:
-    """The splits that break the promise of a fixed item: a stream moves, or an item differs on a second fetch."""
-    names, streams = [], Streams()
+def changing(learn: Any, sample: int = _SAME) -> dict[str, str]:
+    """The splits that break the promise of a fixed item, and how: a stream moves, or a second fetch differs."""
+    found, streams = {}, Streams()
     for name, loader in zip(("training", "validation"), learn.dls.loaders, strict=False):
         places = spread(len(loader.dataset), sample)
-        first, moved = fetch(loader, places), not streams.same()
-        again = fetch(loader, places)
-        streams.restore()
+        try:
+            first, moved = fetch(loader, places), not streams.same()
+            again = fetch(loader, places)
+        except Exception as error:  # of the user's data: where a real batch fails too, the fit itself will say it
+            text = str(error).strip().split("\n")[0]
+            found[name] = f"{len(places)} {name} items make no batch ({type(error).__name__}: {text})."
+            continue
+        finally:
+            streams.restore()
         pairs = zip(tensors(first), tensors(again), strict=True)
-        if moved or not all(a.shape == b.shape and torch.equal(a, b) for a, b in pairs):
-            names.append(name)
-    return names
+        if moved or not all(same_bits(a, b) for a, b in pairs):
+            found[name] = f"The {name} items change from one fetch to the next (augmentation or noise)."
+    return found
+
+
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Equal, NaN where NaN is."""
+    if one.shape != other.shape:
+        return False
+    return torch.equal(one, other) or bool(torch.isclose(one, other, 0, 0, equal_nan=True).all())
 
 
 def spread(n: int, sample: int = _SAME) -> list[int]:

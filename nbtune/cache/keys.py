@@ -47,7 +47,7 @@ class _Hashed:
 
     def write(self, data: Any) -> int:
         self.total.update(data)
-        return len(data)
+        return memoryview(data).nbytes
 
 
 class _State(pickle.Pickler):
