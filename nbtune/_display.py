@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from io import BytesIO
+from math import isfinite
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLD", "GREY", "WARM", "Chart", "chart", "html_table", "html_value", "seconds", "short"]
+__all__ = ["COLD", "GREY", "WARM", "Chart", "chart", "figure", "html_table", "html_value", "seconds", "short"]
 
 # Still is cold, training is warm; both have a contrast of more than 4.5 on white.
 COLD, WARM, GREY = "#0b5cad", "#b04e0f", "#5b6472"
@@ -62,13 +63,27 @@ def html_value(title: str, sentence: str, table: str = "") -> str:
     return f"<div><strong>{escape(title)}</strong><p style='margin:.3em 0'>{escape(sentence)}</p>{table}</div>"
 
 
-def html_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """An HTML table with every cell escaped."""
-    head = "".join(f"<th scope='col' style='text-align:left'>{escape(str(h))}</th>" for h in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows
-    )
+def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """An HTML table with every cell escaped; columns of numbers are aligned at their right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    sides = ["right" if _numbers(column) else "left" for column in zip(*cells, strict=True)] or ["left"] * len(header)
+    styles = [f"style='text-align:{side}'" for side in sides]
+    head = "".join(f"<th scope='col' {style}>{escape(text)}</th>" for text, style in zip(header, styles, strict=True))
+    lines = ["".join(f"<td {s}>{escape(text)}</td>" for text, s in zip(row, styles, strict=True)) for row in cells]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _numbers(column: Sequence[str]) -> bool:
+    return all(cell[:1].isdigit() or cell[:2].strip("+-−.").isdigit() or not cell for cell in column) and any(column)
+
+
+def figure(value: object) -> str:
+    """A measured number with three decimals, or in powers of ten where that would hide or flood it."""
+    if not isinstance(value, float):
+        return str(value)
+    plain = value == 0 or not isfinite(value) or 5e-4 <= abs(value) < 1e5
+    return f"{value:.3f}" if plain else f"{value:.2e}"
 
 
 def short(number: float) -> str:

@@ -42,6 +42,8 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        if not self.only_first and not self.only_second:
+            return f"No difference was seen: both are right on the same of the {self.n} items."
         by = Estimate(*(100 * x for x in (self.accuracy.value, self.accuracy.low, self.accuracy.high)))
         points = f"{by:+.1f}"
         pairs = (

@@ -18,6 +18,8 @@ NAMED = 3  # classes named in one sentence at most
 def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
     """What precision and recall say together, beyond the noise.
 
+    With one class an item every miss is another class's false alarm, so over all classes the two differ only in
+    where errors gather; of a single class they say whether it is missed or invented.
     `gap` is macro precision minus macro recall. A class is missed or invented when its misses and false
     alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
     """
@@ -31,10 +33,10 @@ def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
 
 def _macro(gap: Estimate) -> str:
     if gap.low > 0:
-        return f"It misses more than it invents: macro precision is above macro recall by {gap}."
+        return f"Errors gather in few predicted classes: macro precision is above macro recall by {gap}."
     if gap.high < 0:
         by = Estimate(-gap.value, -gap.high, -gap.low)
-        return f"It invents more than it misses: macro recall is above macro precision by {by}."
+        return f"Errors come from few true classes: macro recall is above macro precision by {by}."
     return ""
 
 
@@ -90,7 +92,7 @@ def looks_warning(looks: int) -> str:
     if looks <= 1:
         return ""
     return (
-        f"This test set has been looked at {looks} times: what is chosen by it is flattered by it, "
+        f"This was look {looks} at this test set: what is chosen by it is flattered by it, "
         "so choose on validation data."
     )
 

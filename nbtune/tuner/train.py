@@ -76,6 +76,7 @@ def train(
                     proof=still.proof if still is not None else None,
                     augmented=augments(learn, cut, phase),
                     fresh=fresh,
+                    lr_default=phase.lr is None,
                 )
                 rows = tuple(follow.rows)
                 on_end(History() + History(rows, (record,)))

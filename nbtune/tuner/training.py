@@ -76,7 +76,8 @@ class Training:
             on_row=self._row,
             on_end=end,
         )
-        self.held.rates = rates.values
+        seconds = sorted(row["seconds"] for row in result[0].rows)
+        self.held.rates, self.held.took = rates.values, seconds[len(seconds) // 2] if seconds else None
         return result[0]
 
     def _row(self, row: Mapping[str, Any]) -> None:
