@@ -396,6 +396,7 @@ def test_a_range_that_starts_within_the_fall_gives_no_suggestion() -> None:
     curve = letters(0, still=True).lr_find(0.03, 30, steps=40)
     assert curve.suggestion is None
     assert "starts too high: try lr_find(start=1e-07" in curve.verdict
+    assert "starts too high" in letters(0, still=True).lr_find(0.03, 30).verdict
     falling = advise(LRS[60:], [u_curve(0.1, 1.8, 0.01, 0)[60:]])
     assert falling.suggestion is None or falling.suggestion > 3 * LRS[60]
     at_once = advise(np.geomspace(0.05, 50, 60), [2.3 * 0.5 ** np.arange(60)])
@@ -516,6 +517,22 @@ def test_a_fall_with_a_late_second_dip_has_no_clear_end() -> None:
     advice = advise(LRS, [dip])
     assert advice.suggestion is None
     assert "half of the fall" in advice.reason
+
+
+def test_a_fall_within_less_than_two_decades_is_no_evidence() -> None:
+    lrs = np.geomspace(1e-3, 0.05, 21)  # at the usual pace, and flat on both sides of its fall
+    row = np.interp(np.arange(21), [0, 9, 13, 20], [2.3, 2.3, 0.1, 0.1])
+    assert "too narrow" in advise(lrs, [row]).reason
+    assert advise(np.geomspace(1e-4, 0.05, 34), [np.r_[np.full(13, 2.3), row]]).suggestion is not None
+
+
+def test_smoothing_for_the_readings_of_fastai_is_that_of_fastai() -> None:
+    from fastai.learner import AvgSmoothLoss
+
+    meter, ours = AvgSmoothLoss(), _readings._as_fastai([3.0, 1.0, 2.0, 0.5], 100)
+    for value, mine in zip([3.0, 1.0, 2.0, 0.5], ours, strict=True):
+        meter.accumulate(type("L", (), {"loss": torch.tensor(value), "yb": ()})())
+        assert float(meter.value) == pytest.approx(mine)
 
 
 def test_a_rate_that_would_lie_above_the_tested_range_is_not_suggested() -> None:

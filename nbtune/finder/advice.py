@@ -66,11 +66,13 @@ def _no_fall(lrs: Any, falls: Sequence[Fall]) -> str:
     if depth > noise:
         return ""
     told = f"the loss falls by {depth:.2g}, no more than its noise of {noise:.2g}"
-    if any(one.turned for one in falls):
+    turned = any(one.turned for one in falls)
+    if turned and lrs[0] <= 1e-6:
         return f"{told}, before it rises. More seeds or steps lower the noise: try seeds=5."
     if lrs[0] <= 1e-6 and lrs[-1] >= 1:
         return f"{told}. Look at the data and the loss, or try seeds=5 against the noise."
-    fault = "ends too low" if lrs[0] <= 1e-6 else "starts too high" if lrs[-1] >= 1 else "is too narrow"
+    high = turned or lrs[-1] >= 1
+    fault = "ends too low" if lrs[0] <= 1e-6 else "starts too high" if high else "is too narrow"
     return f"{told}. The range {span} {fault}: try {_wider(lrs)}."
 
 

@@ -43,8 +43,9 @@ class Running:
     would begin at zero. Its weights fall to 1/e over half a decade of rate, whatever the number of steps.
     """
 
-    def __init__(self, per_decade: float) -> None:
-        self.keep, self.total, self.weight = math.exp(-1 / (_LAG * per_decade)), 0.0, 0.0
+    def __init__(self, per_decade: float, keep: float | None = None) -> None:
+        self.keep = math.exp(-1 / (_LAG * per_decade)) if keep is None else keep
+        self.total, self.weight = 0.0, 0.0
 
     def add(self, loss: float) -> float:
         self.total, self.weight = self.keep * self.total + loss, self.keep * self.weight + 1
@@ -148,7 +149,7 @@ def read(lrs: Any, raw: Any, steps: int) -> dict[str, float]:
 
     end of fall: where nine tenths of the fall are done and it slows down, which is Smith's upper bound (2015).
     steepest: where the loss falls fastest per factor of the rate. minimum/10: a tenth of the rate at the
-    lowest loss. valley, slide: see fastai's documentation of `lr_find`.
+    lowest loss. valley, slide: see fastai's documentation of `lr_find`; made on fastai's average, as they are meant.
     """
     from nbtune._fastai.readings import read_slide, read_valley
 
@@ -156,20 +157,28 @@ def read(lrs: Any, raw: Any, steps: int) -> dict[str, float]:
         return {}
     points = max(round(_POINTS * len(lrs) / steps), 4)
     log_lr = np.linspace(math.log(lrs[0]), math.log(lrs[-1]), points)
-    loss = np.interp(log_lr, np.log(lrs), averaged(raw, pace(lrs)))[_SKIP_FIRST : points - _SKIP_LAST]
-    loss = np.round(loss, 9)  # or the rounding of a flat part would look like a fall
-    rate = np.exp(log_lr)[_SKIP_FIRST : points - _SKIP_LAST]
-    if len(loss) < 4:
+    inner = slice(_SKIP_FIRST, points - _SKIP_LAST)
+    rate = np.exp(log_lr)[inner]
+    if len(rate) < 4:
         return {}
+    # Rounded, or the rounding of a flat part would look like a fall.
+    loss = np.round(np.interp(log_lr, np.log(lrs), averaged(raw, pace(lrs))), 9)[inner]
+    theirs = np.round(np.interp(log_lr, np.log(lrs), _as_fastai(raw, steps)), 9)[inner]
     one = fall(lrs, raw)
     readings = {
         "end of fall": one.end if one.depth > one.noise else math.nan,
         "steepest": _steepest(rate, loss),
         "minimum/10": float(rate[np.argmin(loss)]) / 10,
-        "valley": read_valley(rate.tolist(), loss.tolist()),
-        "slide": read_slide(rate.tolist(), loss.tolist()),
+        "valley": read_valley(rate.tolist(), theirs.tolist()),
+        "slide": read_slide(rate.tolist(), theirs.tolist()),
     }
     return {name: value for name, value in readings.items() if math.isfinite(value)}
+
+
+def _as_fastai(raw: Any, steps: int) -> Any:
+    """fastai's average: 0.98 a step at 100 steps, and the same picture at any other number of them."""
+    running = Running(PACE, 1 - 2 / steps)
+    return np.array([running.add(float(loss)) for loss in raw])
 
 
 def _steepest(rate: Any, loss: Any) -> float:
