@@ -760,3 +760,17 @@ def test_what_needs_kept_features_is_refused_where_nothing_is_still(asked: dict[
     with pytest.raises(InputError, match=r"(?s)Nothing is still.*Rule: .*Likely: .*Next: "):
         t.fit(1, **asked)
     assert differing(before, state(t.learn)) == []
+
+
+def test_a_curve_of_discriminative_rates_is_fitted_in_its_proportions_and_a_stale_one_is_named() -> None:
+    t = tuner(nt.tasks.digits(shots=5).learner("letters", seed=0))
+    curve = t.lr_find(lr=slice(1 / 100, 1))
+    assert curve.suggestion is not None
+    phase = t.fit(1, lr=curve).phases[0]
+    rates = list(phase.rates.values())
+    assert rates[-1] == pytest.approx(curve.suggestion)
+    assert rates[0] == pytest.approx(curve.suggestion / 100)
+    t.freeze()
+    with pytest.warns(UserWarning, match="another plan: it was measured with"):
+        t.fit(1, lr=curve)
+    assert t.history.phases[-1].rates["head"] == pytest.approx(curve.suggestion)

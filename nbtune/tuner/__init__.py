@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
@@ -14,7 +15,7 @@ from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.cache import Store
 from nbtune.evaluate import Report
-from nbtune.finder import LRCurve, range_test
+from nbtune.finder import Fingerprint, LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
@@ -158,7 +159,7 @@ class Tuner:
         name, or an LRCurve. None: 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
-        return _rates(lr, self._held.cut)
+        return _rates(_of_curve(lr, self._held.cut, self.learn.model), self._held.cut)
 
     @verb
     def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
@@ -179,6 +180,7 @@ class Tuner:
                 ratios=ratios,
                 seed=self.seed,
                 should_stop=self._stop_asked(),
+                measured_for=Fingerprint.of(self.learn.model, self._held.cut),
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._script.curve(curve, **ranged, lr=(lr, 1.0))
@@ -215,11 +217,13 @@ class Tuner:
         interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
+        curve = lr
+        lr = _of_curve(lr, self._held.cut, self.learn.model)
         phase = Phase(
             epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
         )
         self._stop.clear()
-        given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
+        given = {"lr": (curve, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
         usual = {
             "schedule": (schedule, "one_cycle"),
             "views": (views, 1),
@@ -354,6 +358,19 @@ class Tuner:
 
     def _repr_html_(self) -> str:
         return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
+
+
+def _of_curve(lr: Any, cut: Cut, model: Any) -> Any:
+    """A curve as the rates that it stands for: where groups were tested at other rates, in these proportions."""
+    if not isinstance(lr, LRCurve) or lr.suggestion is None:
+        return lr
+    if stale := lr.measured_for and lr.stale(Fingerprint.of(model, cut)):
+        warnings.warn(
+            f"nbtune: the curve is of another plan: {stale}. tuner.lr_find() measures this one.", stacklevel=4
+        )
+    if lr.ratios is None or len(lr.ratios) != len(cut.training):
+        return lr
+    return [lr.suggestion * ratio for ratio in lr.ratios]
 
 
 def _rates(lr: Any, cut: Cut) -> Rates:
