@@ -400,7 +400,7 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
     family=st.sampled_from(["cnn", "tabular", "bert"]),
     first=st.sampled_from([-1, -2]),
     drop=st.booleans(),
-    bs=st.sampled_from([7, 8, 16]),
+    bs=st.sampled_from([9, 8, 16]),
 )
 def test_plans_models_and_short_batches_train_as_live_does(family: str, first: int, drop: bool, bs: int) -> None:
     ways = []
@@ -511,11 +511,11 @@ def test_a_weight_changed_during_a_fit_makes_the_proof_false_and_is_said() -> No
     assert "changed during the fit" in still.why
 
 
-@pytest.mark.parametrize("change", ["item", "label", "eps", "activation"])
+@pytest.mark.parametrize("change", ["item", "label", "eps", "function"])
 def test_a_change_is_a_miss(change: str) -> None:
-    items = pairs() * 5  # more than the sample that is compared
-    learn, store = learner(items), Store(budget=MEMORY)
-    learn.dls.valid.dataset[:] = learn.dls.valid.dataset[:100]
+    items = pairs() * 3
+    learn, store = learner(), Store(budget=MEMORY)
+    learn.dls.train.dataset[:], learn.dls.train.n = items[:100], 100  # the third is not among the 32 that are compared
     before = all_of(of(learn, store, first=-1))
     if change == "item":
         items[2] = (items[2][0] + 1, items[2][1])
@@ -525,7 +525,7 @@ def test_a_change_is_a_miss(change: str) -> None:
     elif change == "eps":
         learn.model[0][1].eps = 1e-2
     else:
-        learn.model[1][2] = nn.GELU()
+        learn.model[1][2].forward = nn.functional.gelu
     assert not same(all_of(of(learn, store, first=-1)), before)
 
 
