@@ -29,7 +29,7 @@ from nbtune._cut import Cut
 from nbtune._fastai.feed import Stopped, Way, kept_of
 from nbtune._nested import tensors
 from nbtune.cache import Store, disk, state_of
-from nbtune.cache.store import free_memory
+from nbtune.cache.memory import free_memory
 from nbtune.errors import FreezeError, InputError, InputTypeError
 from nbtune.groups import split
 from nbtune.transaction import Streams
@@ -228,6 +228,21 @@ def test_budgets_are_kept_and_named(tmp_path: Path) -> None:
     assert 0 < free_memory() < 1 << 50
 
 
+def test_what_another_way_of_keeping_left_makes_room_and_an_earlier_end_stays_kept(tmp_path: Path) -> None:
+    need = sum(kept.bytes for kept in of(learner(), Store(budget=MEMORY)))
+    for store in (Store(budget=need), Store(tmp_path, budget=0, disk=need)):
+        first = of(learner(), store)
+        assert len(of(learner(), store, half=True)) == len(store) == 2
+        assert of(learner(), store)[0] is not first[0], "it was dropped"
+    wide, store = names_of(Widening).index("head"), Store(budget=20_000)
+    first = of(learner(model=seeded(Widening)), store, first=wide)
+    assert of(learner(model=seeded(Widening)), store, first=wide)[0] is first[0]
+
+
+def names_of(make: Callable[[], nn.Module]) -> list[str]:
+    return [group.name for group in split(make())]
+
+
 # Stopped and continued
 
 
@@ -377,8 +392,7 @@ class Widening(nn.Module):
 
 
 def test_where_the_end_takes_too_much_room_an_earlier_group_ends_what_is_kept() -> None:
-    seed(0)
-    names = [group.name for group in split(Widening())]
+    names = names_of(Widening)
     live, _ = trained(learner(model=seeded(Widening)), "off", first=names.index("head"))
     found, still = trained(learner(model=seeded(Widening)), first=names.index("head"), store=Store(budget=20_000))
     assert found == live
