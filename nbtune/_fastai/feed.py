@@ -16,7 +16,7 @@ import torch
 from nbtune._fastai.fetch import changing, fetch, plain, same_bits, still_pass, why_not
 from nbtune._fastai.fill import Stopped, Way, filled, saves_time, wanted
 from nbtune._nested import map_tensors, tensors
-from nbtune.cache import Boundary, Kept, Store, boundary, captured, replayed
+from nbtune.cache import Boundary, Kept, Store, boundary, captured, replayed, told
 from nbtune.errors import FreezeError
 from nbtune.transaction import Streams
 
@@ -40,12 +40,12 @@ def feeding(learn: Any, cut: Any, store: Store, digest: str, way: Way | None = N
         stack.enter_context(replayed(learn.model, where, lambda: current[0]))
         for loader, own in zip(learn.dls.loaders, kept, strict=False):
             stack.enter_context(_fed(loader, own, current, lambda: way.done + learn.epoch))
-        yield True, _said(where, cut, kept, store)
+        yield True, _said(where, cut, kept)
 
 
-def _said(where: Boundary, cut: Any, kept: list[Kept], store: Store) -> str:
+def _said(where: Boundary, cut: Any, kept: list[Kept]) -> str:
     """What was kept, and in what this training is another than the live one."""
-    said = [f"The still part ran once: {store!r}"]
+    said = [f"The still part ran once: {told(kept)}"]
     if where.group != cut.groups[cut.first - 1].name:
         said.append(f"It is kept after {where.group}, as its end takes more room; what is between runs live.")
     if kept[0].views > 1:

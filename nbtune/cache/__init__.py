@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbtune.cache.boundary import Boundary, boundary, captured, replayed, resting
 from nbtune.cache.kept import Filling, Kept, Overflow, Wanted
 from nbtune.cache.keys import key_of, state_of
-from nbtune.cache.store import ONCE, Store
+from nbtune.cache.store import ONCE, Store, told
 
 __all__ = [
     "ONCE",
@@ -21,4 +21,5 @@ __all__ = [
     "replayed",
     "resting",
     "state_of",
+    "told",
 ]

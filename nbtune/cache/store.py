@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,32 +12,14 @@ import torch
 from nbtune._display import short
 from nbtune.cache import disk
 from nbtune.cache.kept import Filling, Kept, Wanted
+from nbtune.cache.memory import free_memory
 from nbtune.errors import FreezeError
 
-__all__ = ["ONCE", "Store", "free_memory"]
+__all__ = ["ONCE", "Store", "told"]
 
 _SHARE = 0.25  # of the free memory, the device's as the computer's, may be filled with features
 _DISK_SHARE = 0.5  # of what is free on the disk
 ONCE = "once"  # begins the key of what no later fit can know again, so it is dropped before the next
-_CGROUP = Path("/sys/fs/cgroup")
-
-
-def free_memory() -> int:
-    """Bytes of main memory that are free now, a container's limit minded (a guess of 4 GB where nothing says)."""
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        try:
-            free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (ValueError, OSError, AttributeError):
-            free = 4 << 30
-    try:
-        stat = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        used = int((_CGROUP / "memory.current").read_text()) - int(stat.get("inactive_file", 0))
-        return max(0, min(free, int((_CGROUP / "memory.max").read_text()) - used))
-    except (OSError, ValueError):  # no container, or "max": no limit
-        return free
 
 
 class Store(dict[str, Kept]):
@@ -61,8 +42,7 @@ class Store(dict[str, Kept]):
     def of(self, digest: str) -> None:
         """From now on keep what the still part with this digest computes; what another had computed is dropped."""
         for key in [key for key in [*self, *self.partial] if key.startswith(ONCE)]:
-            self.pop(key, None)
-            self.give_up(key)
+            self._drop(key)
         if digest != self.digest:
             self._forget()
             self.digest = digest
@@ -80,15 +60,31 @@ class Store(dict[str, Kept]):
 
     def place(self, wanted: Sequence[Wanted], device: torch.device) -> Any:
         """Where all of `wanted` together would lie: a device or the folder. Raises FreezeError where nowhere."""
-        missing = [one for one in wanted if one.key not in self and one.key not in self.partial]
-        size = sum(one.bytes for one in missing)
-        begun = [self.partial[one.key].on_disk for one in wanted if one.key in self.partial]
+        keys = {one.key for one in wanted}
+        size = sum(one.bytes for one in wanted if one.key not in self and one.key not in self.partial)
+        begun = [self.partial[key].on_disk for key in keys if key in self.partial]
         for place in dict.fromkeys((device, torch.device("cpu"))):
-            if not any(begun) and size <= self._left(place):
+            if not any(begun) and self._made_room(size, self._left(place), keys, on_disk=False):
                 return place
-        if self.folder is not None and size <= self._disk_left():
+        if self.folder is not None and self._made_room(size, self._disk_left(), keys, on_disk=True):
             return self.folder
         raise self._full(wanted, size)
+
+    def _made_room(self, size: int, left: int, keys: set[str], on_disk: bool) -> bool:
+        """Is there room for `size` bytes, if need be without what is kept under other keys? That is dropped then."""
+        others: dict[str, Kept | Filling] = {**self.partial, **self}
+        spare = [key for key, held in others.items() if key not in keys and held.on_disk == on_disk]
+        if left < size <= left + sum(others[key].bytes for key in spare):
+            for key in spare:
+                self._drop(key)
+            return True
+        return size <= left
+
+    def _drop(self, key: str) -> None:
+        self.give_up(key)
+        kept = self.pop(key, None)
+        if kept is not None and kept.on_disk and self.folder is not None:
+            shutil.rmtree(self.folder / key, ignore_errors=True)
 
     def _full(self, wanted: Sequence[Wanted], size: int) -> FreezeError:
         room = f"{short(self._left(torch.device('cpu')))}B of memory may be used"
@@ -153,8 +149,7 @@ class Store(dict[str, Kept]):
     @property
     def sizes(self) -> tuple[int, int]:
         """Bytes in memory and on disk."""
-        on_disk = sum(kept.bytes for kept in self.values() if kept.on_disk)
-        return sum(kept.bytes for kept in self.values()) - on_disk, on_disk
+        return _sizes(list(self.values()))
 
     @property
     def bytes(self) -> int:
@@ -166,10 +161,18 @@ class Store(dict[str, Kept]):
         more = f" Of a filling that was stopped: {', '.join(begun)}." if begun else ""
         if not self:
             return f"No features are kept.{more}"
-        sizes = [
-            f"{short(size)}B {where}" for size, where in zip(self.sizes, ("in memory", "on disk"), strict=True) if size
-        ]
-        return f"features of {_counted(list(self.values()))}: {', '.join(sizes)}.{more}"
+        return f"{told(list(self.values()))}{more}"
+
+
+def _sizes(entries: Sequence[Kept]) -> tuple[int, int]:
+    on_disk = sum(kept.bytes for kept in entries if kept.on_disk)
+    return sum(kept.bytes for kept in entries) - on_disk, on_disk
+
+
+def told(entries: Sequence[Kept]) -> str:
+    """What is kept, with its size."""
+    pairs = zip(_sizes(entries), ("in memory", "on disk"), strict=True)
+    return f"features of {_counted(entries)}: {', '.join(f'{short(size)}B {where}' for size, where in pairs if size)}."
 
 
 def _counted(entries: Sequence[Wanted] | Sequence[Kept]) -> str:
