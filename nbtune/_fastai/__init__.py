@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     from fastai.optimizer import OptimWrapper as _OptimWrapper
     from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
     from fastai.vision.augment import RandTransform as _RandTransform
+    from fastcore.foundation import L as _L
 
 __all__ = [
     "Callback",
@@ -33,6 +34,7 @@ __all__ = [
     "F1Score",
     "FastaiLoader",
     "IntToFloatTensor",
+    "L",
     "Learner",
     "Normalize",
     "OptimWrapper",
@@ -57,6 +59,7 @@ __all__ = [
 Callback: Any = _Callback
 DataLoaders: Any = _DataLoaders
 FastaiLoader: Any = _FastaiLoader
+L: Any = _L
 Learner: Any = _Learner
 OptimWrapper: Any = _OptimWrapper
 RandTransform: Any = _RandTransform
