@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
+    from nbtune.tuner.resume import resume
 
 _HOMES = {
     "Estimate": "evaluate",
@@ -41,6 +42,7 @@ _HOMES = {
     "Task": "tasks",
     "Tuner": "tuner",
     "load": "bundle",
+    "resume": "tuner.resume",
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
@@ -68,6 +70,7 @@ __all__ = [
     "bodies",
     "load",
     "recipes",
+    "resume",
     "tasks",
     "widgets",
 ]

@@ -10,7 +10,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     from fastai.callback.core import Callback as _Callback
-    from fastai.callback.core import CancelFitException, CancelValidException
+    from fastai.callback.core import CancelEpochException, CancelFitException, CancelValidException
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo, combined_cos
     from fastai.data.core import DataLoaders as _DataLoaders
     from fastai.data.core import TfmdDL as _TfmdDL
@@ -27,6 +27,7 @@ with warnings.catch_warnings():
 
 __all__ = [
     "Callback",
+    "CancelEpochException",
     "CancelFitException",
     "CancelValidException",
     "CrossEntropyLossFlat",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbtune.checkpoints.folder import RunFolder, holds_run
+from nbtune.checkpoints.folder import RunFolder, holds_run, write_file
 from nbtune.checkpoints.values import copied, is_plain
 
-__all__ = ["RunFolder", "copied", "holds_run", "is_plain"]
+__all__ = ["RunFolder", "copied", "holds_run", "is_plain", "write_file"]

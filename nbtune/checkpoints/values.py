@@ -45,7 +45,7 @@ def _is_list(value: Any) -> bool:
 def copied(value: Any) -> Any:
     """A copy that shares nothing with `value`: tensors detached, every kind of list as a list or tuple."""
     if isinstance(value, Tensor):
-        return value.detach().as_subclass(Tensor).clone()  # type: ignore[arg-type]
+        return value.detach().as_subclass(Tensor).clone()
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, Mapping):
@@ -79,7 +79,7 @@ def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
 def _apart(kind: str, value: Tensor, tensors: dict[str, Tensor], **more: Any) -> dict[str, Any]:
     name = str(len(tensors))
     # Cloned: what is stored shares no memory, and a view stores no more than itself.
-    tensors[name] = value.detach().as_subclass(Tensor).cpu().clone(memory_format=torch.contiguous_format)  # type: ignore[arg-type]
+    tensors[name] = value.detach().as_subclass(Tensor).cpu().clone(memory_format=torch.contiguous_format)
     return {_TAG: kind, "name": name, **more}
 
 

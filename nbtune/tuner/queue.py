@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from nbtune.finder import LRCurve
 from nbtune.history import History
 from nbtune.phases import Phase
-from nbtune.rates import Decay, Rates
+from nbtune.rates import Decay
 from nbtune.recipes import Recipe
-from nbtune.tuner.checks import suggested
 
 __all__ = ["Part", "Queue", "recipe_value"]
 
@@ -40,23 +38,22 @@ class Queue:
         self.recipe, self.todo = recipe, [Part(phase) for phase in recipe.phases]
         self._before = len(history.rows), len(history.phases)
 
-    def fit(self, phase: Phase, history: History) -> None:
+    def fit(self, part: Part, history: History) -> None:
         """A fit comes first, in the place of one that was ended early."""
-        rest = [part for part in self.todo if not part.alone]
+        rest = [other for other in self.todo if not other.alone]
         if not rest:
-            self.start(Recipe((phase,), name="fit", keep="last"), history)
-        self.todo = [Part(phase, alone=True), *rest]
+            self.start(Recipe((part.phase,), name="fit", keep="last"), history)
+        self.todo = [part, *rest]
 
-    def trained(self, made: int, position: dict[str, Any] | None, ended: str, stopped: bool) -> None:
-        """The first phase was trained: `made` whole epochs of it are there, and it `ended` so.
+    def trained(self, phase: History, stopped: bool) -> None:
+        """The first phase was trained, and this is its history.
 
-        It is over where all are made, or where nobody asked to stop: then a tracker found it good enough.
+        It is over where all its epochs are made, or where nobody asked to stop: then a tracker found it good enough.
         """
+        ended = phase.phases[-1].ended if phase.phases else "ended early"  # refused
         waits = ended.startswith("ended early")  # a loss that was not finite, or something raised
-        if made >= self.todo[0].phase.epochs or not (stopped or waits):
+        if len(phase) >= self.todo[0].phase.epochs or not (stopped or waits):
             self.todo.pop(0)
-        else:
-            self.todo[0].position = position
 
     def part(self, history: History) -> History:
         """The recipe's own part of the history."""
@@ -68,6 +65,15 @@ class Queue:
         """Is the recipe done, and did it ask for its best state?"""
         return not self.todo and self.recipe is not None and self.recipe.keep == "best"
 
+    def place(self, history: History) -> tuple[int, int, int]:
+        """(phase, whole epochs of it, batches of the next) to go on from; of a finished run, its end."""
+        numbers = [phase.number for phase in history.phases]
+        if not self.todo:
+            return max(numbers, default=0), sum(row["phase"] == max(numbers) for row in history.rows), 0
+        part = self.todo[0]
+        position = part.position or {"epoch": 0, "batch": 0}
+        return part.number or max(numbers, default=0) + 1, position["epoch"], position["batch"]
+
     def value(self) -> dict[str, Any]:
         """All of it as plain values."""
         todo = [{**vars(part), "phase": _phase_value(part.phase), "cbs": None} for part in self.todo]
@@ -76,9 +82,7 @@ class Queue:
 
     def put(self, value: Mapping[str, Any]) -> None:
         """The reverse of `value`."""
-        made = value["recipe"]
-        if made is not None:
-            self.recipe = Recipe(**{**made, "phases": tuple(_phase(phase) for phase in made["phases"])})
+        self.recipe = None if value["recipe"] is None else _recipe(value["recipe"])
         self.todo = [Part(**{**part, "phase": _phase(part["phase"]), "cbs": ()}) for part in value["todo"]]
         self._before = value["before"][0], value["before"][1]
 
@@ -89,24 +93,16 @@ def recipe_value(recipe: Recipe) -> dict[str, Any]:
     return {**own, "phases": [_phase_value(phase) for phase in recipe.phases]}
 
 
+def _recipe(value: Mapping[str, Any]) -> Recipe:
+    given = {name: value[name] for name in ("name", "source", "keep", "fresh")}
+    recipe = Recipe(tuple(_phase(phase) for phase in value["phases"]), **given)
+    object.__setattr__(recipe, "call", value["call"])  # no argument: it is set where the call is made
+    return recipe
+
+
 def _phase_value(phase: Phase) -> dict[str, Any]:
     own = {field.name: getattr(phase, field.name) for field in fields(Phase)}
-    return {**own, "lr": _rate_value(phase.lr)}
-
-
-def _rate_value(lr: Any) -> Any:
-    """A rate as plain values: an LR curve as the number that it suggests."""
-    if lr is None or isinstance(lr, slice):
-        return lr
-    if isinstance(lr, LRCurve):
-        return suggested(lr)
-    if isinstance(lr, Decay):
-        return {"decay": [lr.top, lr.factor]}
-    if isinstance(lr, Rates):
-        return dict(zip(lr.names, lr.values, strict=True))
-    if isinstance(lr, Mapping):
-        return {name: float(rate) for name, rate in lr.items()}
-    return [float(rate) for rate in lr] if hasattr(lr, "__len__") and getattr(lr, "ndim", 1) else float(lr)
+    return {**own, "lr": {"decay": [phase.lr.top, phase.lr.factor]} if isinstance(phase.lr, Decay) else phase.lr}
 
 
 def _phase(value: Mapping[str, Any]) -> Phase:
