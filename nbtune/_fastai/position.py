@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -59,6 +60,7 @@ class Course:
     torn: bool = False  # it ended within an optimizer step: from there nothing can go on to the bit
     _point: _Point | None = None
     _start: Any = None
+    _trained: Any = None  # what callbacks had counted at the end of the epoch's training
     _holders: list[tuple[str, nn.Module]] = field(default_factory=list)
 
     @contextmanager
@@ -111,6 +113,7 @@ class Course:
             learn.one_batch(number, batch)
             self._mark(learn.epoch, number + 1)
             self._safe()
+        self._trained = _seen(learn)  # from here on callbacks sum the epoch up, and would again
 
     def _mark(self, epoch: int, batch: int) -> None:
         """Now is a point to go on from."""
@@ -118,12 +121,12 @@ class Course:
         if batch <= 1:
             self._holders = [(path, module) for path, module in learn.model.named_modules() if _hides(module)]
         total, items = (follow.total, follow.items) if batch else (0.0, 0)
-        hidden = {path: _plain_attributes(module, _MODULE) for path, module in self._holders}
+        hidden = {path: _plain_attributes(vars(module), _MODULE) for path, module in self._holders}
         self._point = _Point(
             epoch, batch, follow.steps, learn.pct_train, learn.train_iter, total, items,
             self._start if batch else None, _streams(learn), hidden,
         )  # fmt: skip
-        follow.within = ""
+        follow.within, self._trained = "", None
 
     def _safe(self) -> None:
         self.on_point(self)
@@ -163,10 +166,10 @@ class Course:
                 "number": self.follow.phase,
                 **vars(self._point),
                 "seconds": self.follow.elapsed if cast(_Point, self._point).batch else 0.0,
-                "callbacks": _counts(learn),
+                "callbacks": _counts(self._trained or _seen(learn)),
                 "needs": sorted({type(callback).__name__ for callback in learn.cbs if _matters(callback)}),
                 "scaler": None if scaler is None else scaler.state_dict(),
-                "optimizer": _plain_attributes(learn.opt, ("hypers",)),
+                "optimizer": _plain_attributes(vars(learn.opt), ("hypers",)),
                 "grads": {name: grad for name, grad in grads.items() if bool(grad.any())},
             }
         )
@@ -229,9 +232,9 @@ def _tuples(state: Any) -> Any:
     return (state[0], tuple(state[1]), state[2])
 
 
-def _plain_attributes(thing: Any, but: Iterable[str] = ()) -> dict[str, Any]:
+def _plain_attributes(attributes: Mapping[str, Any], but: Iterable[str] = ()) -> dict[str, Any]:
     skip = {"learn", "_learn", *but}
-    return {name: copied(value) for name, value in vars(thing).items() if name not in skip and is_plain(value)}
+    return {name: copied(value) for name, value in attributes.items() if name not in skip and is_plain(value)}
 
 
 def _hides(module: nn.Module) -> bool:
@@ -270,10 +273,22 @@ def _counting(learn: Any) -> dict[str, tuple[Any, list[Any]]]:
     return found
 
 
-def _counts(learn: Any) -> dict[str, Any]:
+def _seen(learn: Any) -> dict[str, Any]:
+    """The attributes of what counts along, as they are now; cheap, for it is done once an epoch."""
     return {
-        name: [{} if callback is None else _plain_attributes(callback), [_plain_attributes(one) for one in metrics]]
+        name: [{} if callback is None else _held(callback), [_held(metric) for metric in metrics]]
         for name, (callback, metrics) in _counting(learn).items()
+    }
+
+
+def _held(thing: Any) -> dict[str, Any]:
+    return {n: copy(v) if isinstance(v, list | dict | L) else v for n, v in vars(thing).items()}
+
+
+def _counts(seen: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: [_plain_attributes(attributes), [_plain_attributes(one) for one in metrics]]
+        for name, (attributes, metrics) in seen.items()
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nbtune.history import History
@@ -21,7 +21,7 @@ class Part:
     phase: Phase
     alone: bool = False  # of a fit, not of the recipe
     number: int | None = None  # in the history, once it was begun
-    position: dict[str, Any] | None = None  # where it was ended early
+    position: dict[str, Any] | None = field(default=None, repr=False)  # where it was ended early
     cbs: Any = ()  # that it was run with
 
 
@@ -89,7 +89,7 @@ class Queue:
 
 def recipe_value(recipe: Recipe) -> dict[str, Any]:
     """A recipe as plain values."""
-    own = {field.name: getattr(recipe, field.name) for field in fields(Recipe)}
+    own = {one.name: getattr(recipe, one.name) for one in fields(Recipe)}
     return {**own, "phases": [_phase_value(phase) for phase in recipe.phases]}
 
 
@@ -101,7 +101,7 @@ def _recipe(value: Mapping[str, Any]) -> Recipe:
 
 
 def _phase_value(phase: Phase) -> dict[str, Any]:
-    own = {field.name: getattr(phase, field.name) for field in fields(Phase)}
+    own = {one.name: getattr(phase, one.name) for one in fields(Phase)}
     return {**own, "lr": {"decay": [phase.lr.top, phase.lr.factor]} if isinstance(phase.lr, Decay) else phase.lr}
 
 
