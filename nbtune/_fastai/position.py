@@ -59,6 +59,7 @@ class Course:
     settled: dict[str, Any] | None = None  # the position at an early end
     torn: bool = False  # it ended within an optimizer step: from there nothing can go on to the bit
     _point: _Point | None = None
+    _marks: int = 0
     _start: Any = None
     _trained: Any = None  # what callbacks had counted at the end of the epoch's training
     _holders: list[tuple[str, nn.Module]] = field(default_factory=list)
@@ -118,7 +119,8 @@ class Course:
     def _mark(self, epoch: int, batch: int) -> None:
         """Now is a point to go on from."""
         learn, follow = self.learn, self.follow
-        if batch <= 1:
+        if self._marks < 2:  # before and after the first batch: then all are known
+            self._marks += 1
             self._holders = [(path, module) for path, module in learn.model.named_modules() if _hides(module)]
         total, items = (follow.total, follow.items) if batch else (0.0, 0)
         hidden = {path: _plain_attributes(vars(module), _MODULE) for path, module in self._holders}
