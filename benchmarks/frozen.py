@@ -1,9 +1,10 @@
-"""What does a frozen phase cost, in fastai, in plain loops, in other trainers and in nbtune? `python benchmarks/frozen.py`.
+"""What does a frozen phase cost in fastai, plain loops, other trainers and nbtune? `python benchmarks/frozen.py`.
 
 Each way trains the same network on the same items, in batches of the same size, with Adam's decoupled kind, and
 validates after every epoch. A phase counts all that it takes: for nbtune `freeze()` with its estimates of cost and the
-filling of the cache, for the ideal the precomputation. `--quick` takes under three minutes, the whole about 25. Lightning,
-Keras and transformers' Trainer are measured where they are installed: `pip install -e .[bench]`.
+filling of the cache, for the ideal the precomputation. `--quick` takes under three minutes, the whole about 25.
+Lightning, Keras and transformers' Trainer are measured where they are installed: `pip install -e .[bench]`.
+`--processor` counts processor seconds of one thread: for a machine that does other things too.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from dataclasses import replace
 from frozen.peers import installed
 from frozen.table import OUT, machine, store, table
 from frozen.ways import FREEZE, IDEAL, WAYS
-from frozen.work import EPOCHS, WORKS, Run, Work
+from frozen.work import EPOCHS, WORKS, Run, Work, on_one_thread
 
 Ways = dict[str, Callable[[Work, int], Run]]
 
 WITH_PEERS = "resnet18 @64"
 HEADLINE = "resnet18 @128"  # here fastai's phase is always measured whole
-MEANING = """- "times as fast" and "share of the ideal" are of whole phases: seconds of fastai's `freeze` + `fit`, or of the ideal, over
-  the way's own.
-- "scaled": measured over fewer epochs and multiplied; every epoch of these ways does the same work. `fine_tune` trains all
-  weights after one frozen epoch: another training, of as many epochs.
-- Norm layers and dropout of the frozen body stay in training mode in fastai, Lightning, the Trainer and the plain loop with
-  `requires_grad_(False)`, as these come; in the other ways they are fixed.
+MEANING = """- "times as fast" and "share of the ideal" are of whole phases: seconds of fastai's `freeze` + `fit`,
+  or of the ideal, over the way's own.
+- "scaled": measured over fewer epochs and multiplied; every epoch of these ways does the same work. `fine_tune` trains
+  all weights after one frozen epoch: another training, of as many epochs.
+- Norm layers and dropout of the frozen body stay in training mode in fastai, Lightning, the Trainer and the plain loop
+  with `requires_grad_(False)`, as these come; in the other ways they are fixed.
 - A median, and in brackets the range over rounds."""
 
 
@@ -59,7 +60,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="instead of each network's own number")
     parser.add_argument("--epochs", type=int, help="epochs measured of the slow ways, instead of each network's own")
     parser.add_argument("--ways", nargs="*", default=[], help="only ways whose name contains one of these words")
+    parser.add_argument("--processor", action="store_true", help="processor seconds of one thread, named so")
     options = parser.parse_args()
+    if options.processor:
+        on_one_thread()
     warnings.simplefilter("ignore")
     works = [work for work in (quick() if options.quick else WORKS.values()) if work.name in (options.only or WORKS)]
     if not (options.quick or options.ways):
@@ -68,7 +72,7 @@ def main() -> None:
         ways: Ways = {**WAYS, **(installed() if work.name == WITH_PEERS else {})}
         if options.ways:
             ways = {n: w for n, w in ways.items() if n in (FREEZE, IDEAL) or any(word in n for word in options.ways)}
-        whole = {FREEZE} if work.name == HEADLINE and not options.quick else set()
+        whole = {FREEZE} if work.name == HEADLINE and not (options.quick or options.epochs) else set()
         epochs, rounds = options.epochs or work.epochs, options.rounds or work.rounds
         text = table(work, measure(work, ways, rounds, epochs, whole), FREEZE, IDEAL)
         print(f"\n## {work.name}\n\n{text}\n", flush=True)

@@ -18,7 +18,7 @@ SKIPPED = "the phase was to be skipped: then it is left out."
 
 _SCHEDULES = ("one_cycle", "cosine", "linear", "flat")
 _NORMS = ("still", "stats", "train")
-_CACHE = ("auto", "on", "off")
+_CACHE = ("auto", "on", "off", "half")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Phase:
     augment: bool | None = None  # with the random transforms; None: not in still phases of a task's Learner
     pct_start: float = 0.25  # one_cycle: share of the steps on which the rate rises
     div: float = 25.0  # one_cycle: begins at rate / div
-    cache: str = "auto"  # activation cache: "auto", "on", "off"
+    cache: str = "auto"  # activation cache: "auto", "on", "off", "half"
     views: int = 1  # augmented views an item in the cache
 
     def __post_init__(self) -> None:

@@ -320,6 +320,18 @@ def test_what_is_no_learner_or_holds_nothing_is_refused() -> None:
 # Early ends
 
 
+class RateOf(Callback):
+    """A rate that fit would refuse, as a schedule of one's own may set it."""
+
+    order = 70
+
+    def __init__(self, lr: float) -> None:
+        self.lr = lr
+
+    def before_step(self) -> None:
+        self.opt.set_hyper("lr", self.lr)
+
+
 @pytest.mark.parametrize(("lr", "poison"), [(1e-2, True), (1e15, False), (1e37, False)])
 @pytest.mark.parametrize("kind", ["fastai", "torch"])
 def test_what_is_not_finite_ends_it_with_finite_weights_buffers_and_state(kind: str, lr: float, poison: bool) -> None:
@@ -330,7 +342,7 @@ def test_what_is_not_finite_ends_it_with_finite_weights_buffers_and_state(kind: 
 
     learn = digits(opt_func=kinds()[kind])
     t = tuner(learn)
-    phase = t.fit(3, lr, schedule="flat", wd=0.1, cbs=Poison()).phases[0]
+    phase = t.fit(3, 1e-2, schedule="flat", wd=0.1, cbs=[Poison(), RateOf(lr)]).phases[0]
     assert phase.ended.startswith("ended early: ")
     assert "last finite step" in phase.ended
     assert all(torch.isfinite(tensor).all() for tensor in [*learn.model.parameters(), *learn.model.buffers()])
@@ -346,7 +358,7 @@ def test_a_step_out_of_float32_is_undone() -> None:
     # Plain SGD moves by rate x gradient; 3e38 times a gradient above 1.2 is no float32 (largest: 3.4e38).
     learn = digits(opt_func=partial(SGD), loss_func=lambda out, y: 1000 * nn.functional.cross_entropy(out, y))
     before = {name: p.detach().clone() for name, p in learn.model.named_parameters()}
-    phase = tuner(learn).fit(1, 3e38, schedule="flat").phases[0]
+    phase = tuner(learn).fit(1, cbs=RateOf(3e38)).phases[0]
     assert "a weight was not finite after step 1" in phase.ended
     assert all(torch.equal(p, before[name]) for name, p in learn.model.named_parameters())
 
@@ -710,3 +722,36 @@ def test_a_cache_that_is_insisted_on_needs_something_still() -> None:
     tuner.freeze()
     assert tuner.fit(1, 1e-3, cache="on").cached
     assert not tuner.fit(1, 1e-3, cache="off").cached
+
+
+def test_the_very_first_fit_of_a_learner_is_augmented_where_that_was_asked() -> None:
+    # fastai's transforms learn which split they work on when an epoch begins: before it none of them is random.
+    t = tuner(nt.tasks.digits(shots=2).learner("letters", seed=0))
+    t.freeze()
+    assert not t.fit(1, augment=True).cached
+    plain = nt.tasks.digits(shots=2).learner("letters", seed=0)
+    still = nt.Still("head")
+    plain.fit(1, 1e-3, cbs=still)
+    assert not still.cached
+    assert "training items change" in still.why
+
+
+def test_views_are_views_of_the_augmented_items() -> None:
+    losses = {}
+    for views in (1, 2):
+        t = tuner(nt.tasks.digits(shots=2).learner("letters", seed=0))
+        t.freeze()
+        history = t.fit(2, views=views)
+        assert history.cached
+        assert ("2 augmented views" in history.why) == (views == 2)
+        losses[views] = history.rows[1]["train_loss"]
+    assert losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("asked", [{"views": 2}, {"cache": "half"}, {"cache": "on"}])
+def test_what_needs_kept_features_is_refused_where_nothing_is_still(asked: dict[str, Any]) -> None:
+    t = tuner()
+    before = state(t.learn)
+    with pytest.raises(InputError, match=r"(?s)Nothing is still.*Rule: .*Likely: .*Next: "):
+        t.fit(1, **asked)
+    assert differing(before, state(t.learn)) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from frozen.work import EPOCHS, RATE, Run, Work, between, parts, seeded
+from frozen.work import EPOCHS, RATE, Run, Work, between, now, parts, seeded
 
 __all__ = ["installed"]
 
@@ -53,7 +52,7 @@ def lightning(work: Work, epochs: int) -> Run:
             self.ends.append([])
 
         def on_train_batch_end(self, *_: Any) -> None:
-            self.ends[-1].append(time.perf_counter())
+            self.ends[-1].append(now())
 
         def configure_optimizers(self) -> Any:
             return torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=RATE, fused=True)
@@ -64,14 +63,14 @@ def lightning(work: Work, epochs: int) -> Run:
     seeded()
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
-        began = time.perf_counter()
+        began = now()
         frozen = BackboneFinetuning(unfreeze_backbone_at_epoch=EPOCHS + 1)
         trainer = pl.Trainer(
             accelerator="cpu", max_epochs=epochs, callbacks=[frozen], num_sanity_val_steps=0, default_root_dir=folder,
             **quiet,
         )  # fmt: skip
         trainer.fit(module, train, valid)
-        seconds = time.perf_counter() - began
+        seconds = now() - began
     batches = len(valid)
     loss = sum(module.valid[-batches:]) / batches
     return Run(seconds * EPOCHS / epochs, between(module.ends), epochs, loss)
@@ -100,17 +99,17 @@ def keras(work: Work, epochs: int) -> Run:
             self.ends.append([])
 
         def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-            self.ends[-1].append(time.perf_counter())
+            self.ends[-1].append(now())
 
     ((x,), y), ((others,), truth) = work.halves()
     model, clock = Both(), Ends()
     seeded()
-    began = time.perf_counter()
+    began = now()
     loss_of = k.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(k.optimizers.AdamW(RATE), loss_of, metrics=["accuracy"])
     options = {"batch_size": work.bs, "epochs": epochs, "verbose": 0, "callbacks": [clock]}
     history = model.fit(x, y, validation_data=(others, truth), **options)
-    seconds = time.perf_counter() - began
+    seconds = now() - began
     return Run(seconds * EPOCHS / epochs, between(clock.ends), epochs, float(history.history["val_loss"][-1]))
 
 
@@ -149,7 +148,7 @@ def trainer(work: Work, epochs: int) -> Run:
             self.ends.append([])
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.ends[-1].append(time.perf_counter())
+            self.ends[-1].append(now())
 
     def metrics(found: Any) -> dict[str, float]:
         return {"accuracy": float((found.predictions.argmax(1) == found.label_ids).mean())}
@@ -167,11 +166,11 @@ def trainer(work: Work, epochs: int) -> Run:
             dataloader_pin_memory=False, seed=0, log_level="error",
         )  # fmt: skip
         given = {"train_dataset": _Items(x, y), "eval_dataset": _Items(others, truth), "compute_metrics": metrics}
-        began = time.perf_counter()
+        began = now()
         run = Trainer(_Wrapped(model), options, callbacks=[clock], **given)
         run.remove_callback(PrinterCallback)
         run.train()
-        seconds = time.perf_counter() - began
+        seconds = now() - began
     losses = [row["eval_loss"] for row in run.state.log_history if "eval_loss" in row]
     return Run(seconds * EPOCHS / epochs, between(clock.ends), epochs, float(losses[-1]))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from frozen.work import EPOCHS, Run, Work
+from frozen.work import EPOCHS, Run, Work, seconds_are
 
 __all__ = ["OUT", "machine", "store", "table"]
 
@@ -20,9 +20,9 @@ OUT = Path(__file__).parents[1] / "RESULTS.md"
 LIBRARIES = ("torch", "torchvision", "fastai", "transformers", "accelerate", "lightning", "keras")
 HEADER = """# Frozen phases, measured
 
-Written by `python benchmarks/frozen.py` and `python benchmarks/finder.py`. Networks with random weights and random items,
-named synthetic, in memory (a step costs the same on any; files that must be decoded would cost all but the cached and the
-ideal ways more). All ways of a table ran interleaved in one process, round by round in rotated order.
+Written by `python benchmarks/frozen.py` and `python benchmarks/finder.py`. Networks with random weights and random
+items, named synthetic, in memory (a step costs the same on any; files that must be decoded would cost all but the
+cached and the ideal ways more). All ways of a table ran interleaved in one process, round by round in rotated order.
 """
 
 
@@ -38,7 +38,8 @@ def machine() -> str:
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"- {os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; torch uses {torch.get_num_threads()} threads; CPU only\n"
+        f"- {os.cpu_count()} cores, {_processor()}, {memory:.0f} GB; threads: {torch.get_num_threads()}; CPU only\n"
+        f"- {seconds_are()}\n"
         f"- nbtune {nbtune.__version__}, {', '.join(found)}\n- {datetime.date.today().isoformat()}"
     )
 
@@ -58,7 +59,7 @@ def table(work: Work, rounds: Sequence[dict[str, Run]], base: str, ideal: str) -
     """
     lines = [
         f"{work.train} training and {work.valid} validation items, batch {work.bs}, {len(rounds)} rounds, a phase of "
-        f"{EPOCHS} epochs.\n",
+        f"{EPOCHS} epochs. {seconds_are()}.\n",
         "| way | ms a step | s a phase | epochs measured | times as fast as fastai's | share of the ideal |",
         "|---|---|---|---|---|---|",
     ]
@@ -89,6 +90,7 @@ def store(title: str, text: str, path: Path = OUT) -> None:
     """Write the section `title`; the others stay as they are."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", before, re.M | re.S))
+    sections = {name: f"\n{content.strip()}\n\n" for name, content in sections.items()}
     sections[title] = f"\n{text.strip()}\n\n"
     body = "".join(f"## {name}\n{content}" for name, content in sections.items())
     path.write_text(f"{HEADER}\n{body}".rstrip() + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -17,7 +16,7 @@ from fastai.metrics import accuracy
 from torch import Tensor, nn
 
 import nbtune as nt
-from frozen.work import EPOCHS, RATE, Run, Work, between, parts, seeded
+from frozen.work import EPOCHS, RATE, Run, Work, between, now, parts, seeded
 from nbtune._fastai import Callback
 from nbtune._fastai.optimizer import layered_adamw
 
@@ -41,10 +40,10 @@ class Ends(Callback):  # type: ignore[misc]
 
     def after_batch(self) -> None:
         if self.learn.training:
-            self.ends[-1].append(time.perf_counter())
+            self.ends[-1].append(now())
 
     def after_fit(self) -> None:
-        self.fits.append(time.perf_counter())
+        self.fits.append(now())
 
 
 def learner(work: Work, **options: Any) -> Any:
@@ -68,7 +67,7 @@ def _fastai(work: Work, epochs: int, cbs: Any = (), **options: Any) -> Run:
     learn, clock = learner(work, **options), Ends()
     seeded()
     with learn.no_bar(), learn.no_logging():
-        began = time.perf_counter()
+        began = now()
         learn.freeze()
         learn.fit(epochs, RATE, cbs=[clock, *cbs])
     seconds = clock.fits[-1] - began
@@ -91,7 +90,7 @@ def fastai_fine_tune(work: Work, epochs: int) -> Run:
     others = max(1, min(epochs, EPOCHS - 1))
     seeded()
     with learn.no_bar(), learn.no_logging():
-        began = time.perf_counter()
+        began = now()
         learn.fine_tune(others, RATE, cbs=clock)
     frozen, whole = clock.fits[0] - began, clock.fits[1] - clock.fits[0]
     seconds = frozen + whole * (EPOCHS - 1) / others
@@ -116,7 +115,7 @@ def _train(
             opt.step()
             opt.zero_grad()
             running += loss.item()
-            ends[-1].append(time.perf_counter())
+            ends[-1].append(now())
         trains.eval()
         with torch.no_grad():
             for places in torch.arange(len(truth)).split(work.bs):
@@ -131,10 +130,10 @@ def plain(work: Work, epochs: int) -> Run:
     model = work.model()
     body, head = parts(model)
     seeded()
-    began = time.perf_counter()
+    began = now()
     body.requires_grad_(False)
     steps, loss = _train(work, epochs, head, model, model, work.halves())
-    return Run((time.perf_counter() - began) * EPOCHS / epochs, steps, epochs, loss)
+    return Run((now() - began) * EPOCHS / epochs, steps, epochs, loss)
 
 
 def plain_still(work: Work, epochs: int) -> Run:
@@ -147,17 +146,17 @@ def plain_still(work: Work, epochs: int) -> Run:
         return head(given)  # type: ignore[no-any-return]
 
     seeded()
-    began = time.perf_counter()
+    began = now()
     body.eval()
     steps, loss = _train(work, epochs, head, head, forward, work.halves())
-    return Run((time.perf_counter() - began) * EPOCHS / epochs, steps, epochs, loss)
+    return Run((now() - began) * EPOCHS / epochs, steps, epochs, loss)
 
 
 def ideal(work: Work, epochs: int) -> Run:
     """The body once over all items, then the head alone; the precomputation is counted."""
     body, head = parts(work.model())
     seeded()
-    began = time.perf_counter()
+    began = now()
     body.eval()
     halves = []
     with torch.no_grad():
@@ -165,10 +164,10 @@ def ideal(work: Work, epochs: int) -> Run:
             places = torch.arange(len(labels)).split(work.bs)
             found = torch.cat([body(*(x[place] for x in inputs)) for place in places])
             halves.append(((found,), labels))
-    computed = time.perf_counter()
+    computed = now()
     steps, loss = _train(work, EPOCHS, head, head, head, halves)
     note = f"features in {computed - began:.2f} s"
-    return Run(time.perf_counter() - began, steps, EPOCHS, loss, note)
+    return Run(now() - began, steps, EPOCHS, loss, note)
 
 
 def _nbtune(work: Work, epochs: int, cache: str, **options: Any) -> Run:
@@ -176,11 +175,11 @@ def _nbtune(work: Work, epochs: int, cache: str, **options: Any) -> Run:
     tuner = nt.Tuner(learn, seed=0)
     seeded()
     with redirect_stdout(StringIO()):
-        began = time.perf_counter()
+        began = now()
         tuner.freeze()
-        planned = time.perf_counter()
+        planned = now()
         history = tuner.fit(epochs, RATE, cache=cache, cbs=clock)
-        ended = time.perf_counter()
+        ended = now()
     if history.cached != (cache != "off"):
         raise RuntimeError(f"cache={cache!r}, but {history.why}")
     seconds = planned - began + (ended - planned) * EPOCHS / epochs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -16,7 +17,20 @@ from fastai.vision.learner import create_vision_model
 from torch import Tensor, nn
 from torchvision import models
 
-__all__ = ["CLASSES", "EPOCHS", "RATE", "WORKS", "Run", "Work", "between", "parts", "seeded"]
+__all__ = [
+    "CLASSES",
+    "EPOCHS",
+    "RATE",
+    "WORKS",
+    "Run",
+    "Work",
+    "between",
+    "now",
+    "on_one_thread",
+    "parts",
+    "seconds_are",
+    "seeded",
+]
 
 CLASSES, EPOCHS, RATE = 10, 10, 1e-3
 
@@ -71,6 +85,25 @@ def _drawn(work: Work) -> tuple[tuple[Tensor, ...], Tensor]:
     torch.manual_seed(1)
     count = work.train + work.valid
     return work.items(count), torch.randint(CLASSES, (count,))
+
+
+_clock: list[Callable[[], float]] = [time.perf_counter]
+
+
+def now() -> float:
+    """Seconds by the clock in use."""
+    return _clock[0]()
+
+
+def on_one_thread() -> None:
+    """Count the processor seconds of one thread from now on: other processes take less part in them."""
+    torch.set_num_threads(1)
+    _clock[0] = time.process_time
+
+
+def seconds_are() -> str:
+    """What a second is, in words."""
+    return "Seconds of the clock" if _clock[0] is time.perf_counter else "PROCESSOR seconds of one thread, machine busy"
 
 
 def parts(model: nn.Module) -> tuple[nn.Module, nn.Module]:

@@ -30,6 +30,7 @@ class Follow(Callback):  # type: ignore[misc]
         super().__init__()
         self.phase, self.title, self.on_row = phase, title, on_row
         self.settle: Callable[[], None] = lambda: None
+        self.stopped: Callable[[], bool] = lambda: False
         self.rows: list[dict[str, Any]] = []
         self.steps, self.ended = 0, ""
         self.within = ""  # of a training batch: "begun", "stepping" while weights move, "stepped"; "" between two
@@ -48,6 +49,7 @@ class Follow(Callback):  # type: ignore[misc]
             mininterval=0.3,
             file=sys.stdout,
         )
+        self.learning = [p for group in self.learn.opt.param_lists for p in group]
         self.moving = list(self.learn.model.buffers())
         self.kept = [b.clone() for b in self.moving]
 
@@ -74,7 +76,7 @@ class Follow(Callback):  # type: ignore[misc]
     def after_backward(self) -> None:
         if getattr(self.learn, "scaler", None) is not None and self.learn.scaler.is_enabled():
             return  # the scaler skips such a step by itself
-        grads = [p.grad for p in self.learn.model.parameters() if p.grad is not None]
+        grads = [p.grad for p in self.learning if p.grad is not None]
         self.slope = float(torch.stack(torch._foreach_norm(grads)).float().norm()) if grads else 0.0
         if not math.isfinite(self.slope) and not _finite(grads):  # the square in a norm overflows first
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
@@ -123,7 +125,8 @@ class Follow(Callback):  # type: ignore[misc]
 
     def after_cancel_fit(self) -> None:
         # A tracker that ends the fit after an epoch does so before our after_epoch: the epoch was whole.
-        self.ended = self.ended or "was ended by a callback"
+        by = f"was stopped after step {self.steps}" if self.stopped() else "was ended by a callback"
+        self.ended = self.ended or by
         if getattr(self, "whole", False):
             self._add_row([value for value in list(self.learn.recorder.log)[1:] if not isinstance(value, str)])
         self.settle()

@@ -67,7 +67,7 @@ class Course:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Inside, the Learner's fit runs this course."""
-        self.follow.settle = self.settle
+        self.follow.settle, self.follow.stopped = self.settle, self.stopped
         self.learn._do_fit, self.learn.all_batches = self._epochs, self._batches
         try:
             yield

@@ -70,7 +70,9 @@ class Hold:
             self._hook = None
 
     def proof(self) -> FreezeProof:
-        """Compare every frozen tensor with what it was when the hold began."""
+        """Compare every frozen tensor with what it was when the hold began (with none where `prove` is False)."""
+        if not self.prove:
+            return FreezeProof(0, ())
         now = digests(self.cut.frozen(self.model))
         changed = tuple(name for name, digest in self._before.items() if now.get(name) != digest)
         return FreezeProof(len(self._before), changed)

@@ -110,13 +110,5 @@ def plan_of(model: nn.Module, cut: Cut, *, live: Any = None, kept: Any = None) -
 
 
 def groups_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None) -> LayerGroups:
-    """The groups as they are in training: flags are put as a training batch would find them, read, put back."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.train()
-    for module in cut.modules(model)[0]:
-        module.training = False
-    try:
-        return read(model, cut.groups, lrs)
-    finally:
-        for module, flag in flags:
-            module.training = flag
+    """The groups as a training batch finds them; nothing is touched, so that it may be asked while one runs."""
+    return read(model, cut.groups, lrs, held=cut.modules(model)[0])

@@ -75,10 +75,16 @@ def _short(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 8 else f"{', '.join(names[:4])}, ..., {', '.join(names[-2:])}"
 
 
-def read(model: nn.Module, groups: Sequence[Group], lrs: Sequence[float] | None = None) -> LayerGroups:
+def read(
+    model: nn.Module,
+    groups: Sequence[Group],
+    lrs: Sequence[float] | None = None,
+    held: Sequence[nn.Module] | None = None,
+) -> LayerGroups:
     """The state of every group, read from the model: what requires gradients, what norm layers do.
 
-    `lrs`: a learning rate for each group, in order.
+    `lrs`: a learning rate for each group, in order. `held`: the modules that are in eval mode while the model
+    trains; None takes the modes as they are now.
 
     Example:
         >>> from nbtune.groups import split
@@ -95,18 +101,20 @@ def read(model: nn.Module, groups: Sequence[Group], lrs: Sequence[float] | None 
         seen |= set(fresh)
         count = sum(p.numel() for p in fresh.values())
         rate = None if lrs is None else float(lrs[index])
-        norms = _norms(model, group)
+        norms = _norms(model, group, None if held is None else {id(module) for module in held})
         out.append(LayerGroup(group.name, count, any(p.requires_grad for p in own), norms, rate))
     return LayerGroups(out)
 
 
-def _norms(model: nn.Module, group: Group) -> str | None:
+def _norms(model: nn.Module, group: Group, held: set[int] | None) -> str | None:
     layers = list(_norm_layers(model, group))
     if not layers:
         return None
     if any(p.requires_grad for layer in layers for p in layer.parameters(recurse=False)):
         return "train"
-    return "stats" if any(_moves(layer) for layer in layers) else "still"
+    moving = [layer for layer in layers if getattr(layer, "running_mean", None) is not None]
+    trains = [layer.training if held is None else id(layer) not in held for layer in moving]
+    return "stats" if any(trains) else "still"
 
 
 def _norm_layers(model: nn.Module, group: Group) -> Iterator[nn.Module]:
@@ -117,8 +125,3 @@ def _norm_layers(model: nn.Module, group: Group) -> Iterator[nn.Module]:
 def _has_state(layer: nn.Module) -> bool:
     """Whether the layer holds anything that could be still or move: a norm without weights does not."""
     return next(layer.parameters(recurse=False), None) is not None or getattr(layer, "running_mean", None) is not None
-
-
-def _moves(layer: nn.Module) -> bool:
-    """Whether a forward pass would change the layer's running statistics."""
-    return layer.training and getattr(layer, "running_mean", None) is not None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
@@ -32,8 +33,23 @@ from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
 from nbtune.tuner.training import Training
+from nbtune.tuner.verbs import Verbs
 
 __all__ = ["Tuner"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def verb(method: Callable[Concatenate[Tuner, P], R]) -> Callable[Concatenate[Tuner, P], R]:
+    """A method during which no other verb of the same Tuner may begin."""
+
+    @wraps(method)
+    def alone(self: Tuner, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._verbs.doing(method.__name__):
+            return method(self, *args, **kwargs)
+
+    return alone
 
 
 class Tuner:
@@ -74,11 +90,12 @@ class Tuner:
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
-        self._held = Held(learn, groups, Store())
+        self._held = Held(learn, groups, Store(None if self.run_dir is None else self.run_dir / "features"))
         self._training = Training(self._held, self.seed)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
+        self._verbs = Verbs()
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
@@ -91,6 +108,7 @@ class Tuner:
         """Be the Tuner of a run that was saved, at that place."""
         self.run_dir = folder.path
         self._outcomes.test.file = folder.path / "looks.json"
+        self._held.store = Store(folder.path / "features")
         self._saving = Saving(folder, self._saving.every, self._training, self._queue, self._script)
         self._saving.put(value, best)
         self._script.resumed(value["script"], str(folder.path), self._outcomes.test.test)
@@ -115,6 +133,7 @@ class Tuner:
 
     # What trains
 
+    @verb
     def freeze(self, norms: str = "still") -> FreezePlan:
         """Hold everything still but the last group (the head). Raises FreezeError where that is all there is."""
         checks.check_groups(self._held.cut.groups)
@@ -122,6 +141,7 @@ class Tuner:
         self._script.say("freeze", norms=(norms, "still"))
         return plan
 
+    @verb
     def freeze_to(self, group: int | str, norms: str = "still") -> FreezePlan:
         """Hold everything before `group` still: a name, or an index as in fastai (negative from the end).
 
@@ -131,12 +151,14 @@ class Tuner:
         self._script.say("freeze_to", group, norms=(norms, "still"))
         return plan
 
+    @verb
     def unfreeze(self) -> FreezePlan:
         """Let every group train."""
         plan = self._held.freeze(0)
         self._script.say("unfreeze")
         return plan
 
+    @verb
     def verify(self) -> FreezeProof:
         """Digests of every frozen tensor and buffer before and after a real step that is rolled back."""
         checks.check_batches(self.learn)
@@ -156,6 +178,7 @@ class Tuner:
         """
         return _rates(lr, self._held.cut)
 
+    @verb
     def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
@@ -186,6 +209,7 @@ class Tuner:
 
     # Training
 
+    @verb
     def fit(
         self,
         epochs: int,
@@ -204,7 +228,8 @@ class Tuner:
         `"cosine"`, `"linear"`, `"flat"`; `augment`: with the random transforms or without; None leaves
         them out in the still phases of a task's Learner, so that what is still runs once, and leaves any
         other Learner as it is. `cache="auto"` trains from what the still part computes, kept, whenever that
-        is the same training; `"on"` insists, `"off"` never does; the History says which. The kernel's
+        is the same training; `"on"` insists, `"off"` never does, `"half"` keeps it in half precision and `views=K`
+        keeps K augmented views of an item, which are other trainings; the History says which. The kernel's
         interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
@@ -214,19 +239,19 @@ class Tuner:
         part = Part(phase, alone=True, cbs=cbs)
         self.rates(phase.lr)
         self._training.check(part)
+        checks.check_kept(phase, self._held.cut)
         self._queue.fit(part, self.history)
         given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
-        self._script.say("fit", epochs, **given, schedule=(schedule, "one_cycle"), views=(views, 1))
-        self._stop.clear()
-        try:
-            self._saving.now()
+        usual = {
+            "schedule": (schedule, "one_cycle"),
+            "views": (views, 1),
+            "cache": (cache if cache == "half" else "auto", "auto"),
+        }
+        with self._told("fit", epochs, **given, **usual):
             self._step()
-        finally:
-            if ended := _ended(part, self.history):
-                self._script.note(f"this phase {ended}")
-            self._saving.now()
         return self._training.phase(part.number or 0)
 
+    @verb
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
         """Run a recipe's phases; without one, go on with what is left of the last. Returns the recipe's History.
 
@@ -243,18 +268,13 @@ class Tuner:
             return self._queue.part(self.history)
         else:
             self._go_on(given)
-        self._script.say("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ()))
-        self._stop.clear()
-        try:
-            self._saving.now()
+        with self._told("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ())):
             while self._queue.todo and not self._stop.is_set():
                 self._step()
                 if self._queue.todo and not self._stop.is_set():
                     self._saving.now()
             if self._queue.keeps_best and "best" in self._training.states:
                 self._training.switch("best")
-        finally:
-            self._saving.now()
         return self._queue.part(self.history)
 
     def _resumes(self, recipe: Recipe) -> bool:
@@ -272,8 +292,9 @@ class Tuner:
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         for phase in recipe.phases:  # all of them before the first step
-            _rates(phase.lr, self._held.at(phase.first, phase.norms))
-            checks.check_views(phase.views)
+            cut = self._held.at(phase.first, phase.norms)
+            _rates(phase.lr, cut)
+            checks.check_kept(phase, cut)
         if recipe.fresh:
             self._training.begin_anew()
         self._queue.start(recipe, self.history)
@@ -302,6 +323,32 @@ class Tuner:
         if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
             self._stop.set()
 
+    @contextmanager
+    def _told(self, name: str, *given: object, **options: tuple[object, object]) -> Iterator[None]:
+        """A verb that trains stands in the script also where it raised, if a phase came of it; it saves."""
+        before = self.history.phases
+        self._script.say(name, *given, **options)
+        self._stop.clear()
+        try:
+            self._saving.now()
+            yield
+        finally:
+            ended = [phase.ended for phase in self.history.phases if phase not in before]
+            if not ended:
+                self._script.unsay()
+            elif ended[-1] != "finished":
+                self._script.note(f"this phase {ended[-1]}")
+            self._saving.now()
+
+    def watch(self, act: Callable[[], None]) -> Callable[[], None]:
+        """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""
+        return self._verbs.watch(act)
+
+    @property
+    def running(self) -> str:
+        """The verb in progress, or ""."""
+        return self._verbs.running
+
     def stop(self) -> None:
         """End the running verb after its batch; may be called from any thread."""
         self._stop.set()
@@ -310,12 +357,14 @@ class Tuner:
         self._stop.clear()
         return self._stop.is_set
 
+    @verb
     def best(self) -> Tuner:
         """Put the model at its best state by valid loss across all phases."""
         self._training.switch("best")
         self._script.say("best")
         return self
 
+    @verb
     def last(self) -> Tuner:
         """Put the model back at the state after the last step."""
         self._training.switch("last")
@@ -324,6 +373,7 @@ class Tuner:
 
     # What came of it
 
+    @verb
     def evaluate(self, dl: Any = None) -> Report:
         """A Report on the test set, with 95 % intervals; counts how often that set has been looked at.
 
@@ -333,6 +383,7 @@ class Tuner:
         self._script.say("evaluate", *([] if dl is None else [dl]))
         return result
 
+    @verb
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path.
 
@@ -358,16 +409,8 @@ class Tuner:
         return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
 
 
-def _ended(part: Part, history: History) -> str:
-    """How a phase ended, if it was not finished: then the same line may not do the same again."""
-    found = [record.ended for record in history.phases if record.number == part.number]
-    return found[0] if found and found[0] != "finished" else ""
-
-
 def _rates(lr: Any, cut: Cut) -> Rates:
     if lr is None:
         lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
-    if isinstance(lr, LRCurve):
-        lr = checks.suggested(lr)
     names = [group.name for group in cut.groups]
     return resolve(lr, names, [index < cut.first for index in range(len(names))])

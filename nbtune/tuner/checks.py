@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import nn
 
+from nbtune._cut import Cut
 from nbtune._fastai import Callback, Learner, OptimWrapper
 from nbtune._numbers import real
 from nbtune.checkpoints import holds_run
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
-from nbtune.finder import LRCurve
+from nbtune.freeze import cannot_keep
+from nbtune.phases import Phase
 from nbtune.recipes import Recipe
 
 __all__ = [
@@ -21,14 +23,13 @@ __all__ = [
     "check_batches",
     "check_every",
     "check_groups",
+    "check_kept",
     "check_learner",
     "check_needed",
     "check_recipe",
     "check_run_dir",
     "check_seed",
-    "check_views",
     "no_recipe",
-    "suggested",
 ]
 
 
@@ -135,6 +136,13 @@ def check_recipe(recipe: Any) -> None:
         )
 
 
+def check_kept(phase: Phase, cut: Cut) -> None:
+    """Raise InputError where a phase asks for kept features, and nothing is still."""
+    asked = f"views={phase.views}" if phase.views > 1 else f'cache="{phase.cache}"'
+    if (phase.cache in ("on", "half") or phase.views > 1) and not cut.first:
+        raise cannot_keep("Nothing is still, so there is nothing to keep.", asked)
+
+
 def no_recipe() -> TrainingError:
     """run() without a recipe, and none to go on with."""
     return TrainingError(
@@ -201,26 +209,3 @@ def check_batches(learn: Any) -> None:
             likely="the batch size is above the number of training items, and short batches are dropped.",
             next=f"build the DataLoaders with bs={max(1, _items(train))} or drop_last=False.",
         )
-
-
-def check_views(views: int) -> None:
-    """Raise InputError for more than one augmented view an item, which this version does not keep."""
-    if views != 1:
-        raise InputError(
-            f"views={views}.",
-            rule="this version keeps one view an item: views is 1.",
-            likely="a walkthrough for a later version.",
-            next="views=1, or augment=True, which trains live.",
-        )
-
-
-def suggested(curve: LRCurve) -> float:
-    """The curve's suggestion. Raises InputError with its verdict if it makes none."""
-    if curve.suggestion is None:
-        raise InputError(
-            f"an LR curve without a suggestion: {curve.verdict}",
-            rule="a curve is taken as a rate only where it suggests one.",
-            likely="too few steps or seeds, or the loss does not fall.",
-            next="curve.plot(), then give the rate as a number; or tuner.lr_find(seeds=5).",
-        )
-    return curve.suggestion

@@ -7,7 +7,7 @@ from typing import Any
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.steps import optimizer
 from nbtune.cache import Store
-from nbtune.costs import epoch_cost, kept_cost
+from nbtune.costs import prices
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
 from nbtune.transaction import shielded
@@ -39,10 +39,10 @@ class Held:
     def freeze(self, group: int | str, norms: str = "still", cost: bool = True) -> FreezePlan:
         """Hold everything before `group` still; all that can fail comes before anything is changed."""
         cut = self.at(group, norms)
-        prices = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)} if cost else {}
+        found = dict(zip(("live", "kept"), prices(self.learn, cut), strict=True)) if cost else {}
         with shielded():
             self._apply(cut)
-        self._prices = prices
+        self._prices = found
         return self.plan
 
     def _apply(self, cut: Cut) -> None:

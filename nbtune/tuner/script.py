@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbtune._source import source
 from nbtune.finder import LRCurve
 
 __all__ = ["Code", "Script"]
@@ -36,6 +37,10 @@ class Script:
     def say(self, verb: str, *given: object, **options: tuple[object, object]) -> None:
         """Add `tuner.verb(given, name=value)`; `options` are (value, default) pairs, left out where equal."""
         self._lines.append(self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options))
+
+    def unsay(self) -> None:
+        """Take the last line back."""
+        self._lines.pop()
 
     def note(self, note: str) -> None:
         """Add a comment to the last line."""
@@ -99,10 +104,3 @@ def _equal(value: object, default: object) -> bool:
 def _kind(value: object) -> str:
     several = value if isinstance(value, (list, tuple)) else [value]
     return ", ".join(dict.fromkeys(type(one).__name__ for one in several))
-
-
-def source(value: object) -> str | None:
-    if isinstance(value, slice):
-        ends = [value.stop] if value.start is None else [value.start, value.stop]
-        return f"slice({', '.join(map(repr, ends))})"
-    return repr(value)

@@ -73,6 +73,9 @@ def train(
     with graceful(stop):
         try:
             with _set_up(learn, cut, phase, still):
+                if still is not None:
+                    still.cache, still.views, still.seed = phase.cache, phase.views, seed
+                    still.stopped = stopped
                 seed_all(learn, seed)
                 with course.running():
                     _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
@@ -95,7 +98,6 @@ def _set_up(learn: Any, cut: Cut, phase: Phase, still: Still | None) -> Iterator
         if not augments(learn, cut, phase):
             stack.enter_context(without_augmentation(learn))
         if still is not None:
-            still.cache = phase.cache
             stack.callback(still.feed.close)
         yield
 
@@ -122,6 +124,6 @@ def _named(names: Sequence[str]) -> str:
 
 def augments(learn: Any, cut: Cut, phase: Phase) -> bool:
     """Does the phase train with the random transforms? Not where what is still could be kept instead."""
-    if phase.augment is None and hasattr(learn, "nbtune_origin"):
+    if phase.augment is None and phase.views == 1 and hasattr(learn, "nbtune_origin"):
         return not (cut.first and cut.norms == "still")
     return phase.augment is not False

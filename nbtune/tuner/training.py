@@ -8,7 +8,7 @@ from typing import Any
 from nbtune._fastai.borrow import seed_all
 from nbtune._fastai.position import Course
 from nbtune.errors import TrainingError
-from nbtune.freeze import cannot_keep, reinitialise
+from nbtune.freeze import reinitialise
 from nbtune.history import History, PhaseRecord
 from nbtune.rates import Rates
 from nbtune.tuner import checks
@@ -46,15 +46,13 @@ class Training:
     def check(self, part: Part) -> None:
         """Raise, before anything is touched, unless the phase can be trained; its callbacks become a list."""
         part.cbs = checks.callbacks(part.cbs)
-        checks.check_views(part.phase.views)
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         checks.check_needed(part.position, [*self.learn.cbs, *part.cbs])
 
     def train(self, part: Part, rates: Rates, stop: Callable[[], None], stopped: Callable[[], bool]) -> None:
         """Train a phase under the plan in force; from where it was ended, if it was. Where it ends, `part` says."""
-        if part.phase.cache == "on" and not self.held.cut.first:
-            raise cannot_keep("Nothing is still, so there is nothing to keep.")
+        checks.check_kept(part.phase, self.held.cut)
         self.held.install()
         part.number = part.number or len(self.history.phases) + 1
         known = [record for record in self.history.phases if record.number == part.number]

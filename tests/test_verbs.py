@@ -1,0 +1,87 @@
+"""A Tuner does one thing at a time, and those who watch are told."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from fastai.callback.core import Callback
+
+import nbtune as nt
+from learners import bits, digits
+from nbtune.errors import TrainingError
+
+
+class During(Callback):
+    """Calls `act` in another thread after the first step, and waits for it."""
+
+    def __init__(self, act: Any) -> None:
+        self.act, self.error, self.done = act, None, False
+
+    def after_batch(self) -> None:
+        if not self.done:
+            self.done = True
+            thread = threading.Thread(target=self._call)
+            thread.start()
+            thread.join()
+
+    def _call(self) -> None:
+        try:
+            self.act()
+        except Exception as error:
+            self.error = error
+
+
+def test_a_second_verb_is_refused_and_the_first_is_as_if_alone() -> None:
+    alone, disturbed = nt.Tuner(digits(), seed=1), nt.Tuner(digits(), seed=1)
+    alone.fit(2, 1e-2, cbs=During(lambda: None))
+    during = During(lambda: disturbed.freeze())
+    disturbed.fit(2, 1e-2, cbs=during)
+    assert isinstance(during.error, TrainingError)
+    for part in ("freeze() while fit() is running", "Rule:", "Likely:", "Next:"):
+        assert part in str(during.error)
+    assert bits(alone.learn.model) == bits(disturbed.learn.model)
+    disturbed.freeze()
+
+
+def test_what_is_read_while_another_thread_trains_changes_nothing() -> None:
+    alone, read = nt.Tuner(digits(), seed=1), nt.Tuner(digits(), seed=1)
+    for tuner in (alone, read):
+        tuner.freeze_to(1, norms="stats")
+    alone.fit(2, 1e-2, cbs=During(lambda: None))
+    read.fit(2, 1e-2, cbs=During(lambda: (read.plan, read.groups, repr(read), read.code(), read.history)))
+    assert bits(alone.learn.model) == bits(read.learn.model)
+
+
+def test_watchers_are_told_at_both_edges_also_of_a_verb_that_raises() -> None:
+    tuner, seen = nt.Tuner(digits(), seed=1), []
+    end = tuner.watch(lambda: seen.append(tuner.running))
+    tuner.freeze()
+    with pytest.raises(nt.NbtuneError):
+        tuner.freeze_to("nothing")
+    assert seen == ["freeze", "", "freeze_to", ""]
+    end()
+    tuner.unfreeze()
+    assert len(seen) == 4
+
+
+def test_a_watcher_that_fails_is_dropped_and_the_training_goes_on() -> None:
+    tuner = nt.Tuner(digits(), seed=1)
+    tuner.watch(lambda: 1 / 0)
+    with pytest.warns(UserWarning, match="ZeroDivisionError"):
+        tuner.fit(1)
+    assert len(tuner.fit(1)) == 1
+
+
+def test_a_fit_that_raised_stands_in_the_script_with_its_end() -> None:
+    tuner = nt.Tuner(digits(), seed=1)
+
+    class Fails(Callback):
+        def after_batch(self) -> None:
+            raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        tuner.fit(1, cbs=Fails())
+    assert tuner.running == ""
+    assert "this phase ended early: RuntimeError" in tuner.code()
