@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
+    from nbtune.tuner.resume import resume
 
 _HOMES = {
     "Estimate": "evaluate",
@@ -43,6 +44,7 @@ _HOMES = {
     "Tuner": "tuner",
     "features": "cache.features",
     "load": "bundle",
+    "resume": "tuner.resume",
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
@@ -73,6 +75,7 @@ __all__ = [
     "load",
     "rates",
     "recipes",
+    "resume",
     "tasks",
     "widgets",
 ]

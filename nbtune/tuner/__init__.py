@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.cache import Store
+from nbtune.checkpoints import RunFolder
 from nbtune.evaluate import Report
 from nbtune.finder import Fingerprint, LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, groups_of
@@ -27,7 +28,8 @@ from nbtune.tuner.card import card
 from nbtune.tuner.held import Held
 from nbtune.tuner.outcome import Outcomes
 from nbtune.tuner.proof import prove
-from nbtune.tuner.queue import Queue
+from nbtune.tuner.queue import Part, Queue
+from nbtune.tuner.saving import Saving
 from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
@@ -80,22 +82,38 @@ class Tuner:
         run_dir: str | Path | None = None,
         seed: int | None = None,
         groups: Grouping = "stage",
+        every: float = 60.0,
     ) -> None:
         checks.check_learner(learn)
         checks.check_seed(seed)
         checks.check_run_dir(run_dir)
+        checks.check_every(every)
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
         self._held = Held(learn, groups, Store(None if self.run_dir is None else self.run_dir / "features"))
-        self._training = Training(self._held, self.seed, self.run_dir)
+        self._training = Training(self._held, self.seed)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
         self._verbs = Verbs()
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
-        self._script.begin(test=(test, None), run_dir=(where, None), seed=(self.seed, None), groups=(groups, "stage"))
+        options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
+        self._script.begin(test=(test, None), **options, every=(every, 60.0))
+        folder = None if self.run_dir is None else RunFolder(self.run_dir)
+        self._saving = Saving(folder, float(every), self._training, self._queue, self._script)
+        self.resumed_at: tuple[int, int, int] | None = None  # phase, whole epochs, batches: of `nt.resume`
+
+    def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
+        """Be the Tuner of a run that was saved, at that place."""
+        self.run_dir = folder.path
+        self._outcomes.test.file = folder.path / "looks.json"
+        self._held.store = Store(folder.path / "features")
+        self._saving = Saving(folder, self._saving.every, self._training, self._queue, self._script)
+        self._saving.put(value, best)
+        self._script.resumed(value["script"], str(folder.path), self._outcomes.test.test)
+        self.resumed_at = self._queue.place(self.history)
 
     # What there is
 
@@ -222,7 +240,11 @@ class Tuner:
         phase = Phase(
             epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
         )
-        self._stop.clear()
+        part = Part(phase, alone=True, cbs=cbs)
+        self.rates(phase.lr)
+        self._training.check(part)
+        checks.check_kept(phase, self._held.cut)
+        self._queue.fit(part, self.history)
         given = {"lr": (curve, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
         usual = {
             "schedule": (schedule, "one_cycle"),
@@ -230,7 +252,8 @@ class Tuner:
             "cache": (cache if cache == "half" else "auto", "auto"),
         }
         with self._told("fit", epochs, **given, **usual):
-            return self._train(phase, cbs)
+            self._step()
+        return self._training.phase(part.number or 0)
 
     @verb
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
@@ -239,32 +262,36 @@ class Tuner:
         Afterwards the model is at its best state across all phases, or at its last if the recipe says so.
         A recipe that is finished is not run again. Raises TrainingError where there was none yet.
         """
-        if recipe is not None:
-            self._start(recipe)
+        given = checks.callbacks(cbs)
+        going_on = recipe is None or self._resumes(recipe)
+        if recipe is not None and not going_on:
+            self._start(recipe, given)
         elif self._queue.recipe is None:
             raise checks.no_recipe()
         elif not self._queue.todo:
             return self._queue.part(self.history)
-        self._stop.clear()
+        else:
+            self._go_on(given)
         with self._told("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ())):
             while self._queue.todo and not self._stop.is_set():
-                self._step(cbs)
-        if self._queue.keeps_best and "best" in self._training.states:
-            self._training.switch("best")
+                self._step()
+                if self._queue.todo and not self._stop.is_set():
+                    self._saving.now()
+            if self._queue.keeps_best and "best" in self._training.states:
+                self._training.switch("best")
         return self._queue.part(self.history)
 
-    def _step(self, cbs: Any) -> None:
-        """The next phase of the recipe, or what an early end left of it: whole epochs, on the same schedule."""
-        phase, seen, ended = self._queue.todo[0], len(self.history.rows), "ended early"
-        try:
-            self._held.freeze(phase.first, phase.norms, cost=False)
-            ended = self._train(phase, cbs, self._queue.done).phases[-1].ended
-        finally:
-            self._queue.trained(len(self.history.rows) - seen, ended, self._stop.is_set())
-        if ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
-            self._stop.set()
+    def _resumes(self, recipe: Recipe) -> bool:
+        """Is `recipe` the one that was resumed and is to go on? Raises InputError for another."""
+        checks.check_recipe(recipe)
+        known = self._queue.recipe
+        if self.resumed_at is None or known is None or not self._queue.todo:
+            return False
+        if recipe != known:
+            raise checks.another_recipe(recipe, known)
+        return True
 
-    def _start(self, recipe: Recipe) -> None:
+    def _start(self, recipe: Recipe, cbs: list[Any]) -> None:
         checks.check_recipe(recipe)
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
@@ -275,21 +302,47 @@ class Tuner:
         if recipe.fresh:
             self._training.begin_anew()
         self._queue.start(recipe, self.history)
+        for part in self._queue.todo:
+            part.cbs = cbs
 
-    def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
-        return self._training.train(phase, self.rates(phase.lr), cbs, done, self.stop, self._stop.is_set)
+    def _go_on(self, cbs: list[Any]) -> None:
+        """With what is left, from the last state; with the callbacks from before where none are given."""
+        for part in self._queue.todo:
+            part.cbs = cbs or part.cbs
+        self._training.check(self._queue.todo[0])
+        if self._training.at != "last":
+            self._training.switch("last")
+
+    def _step(self) -> None:
+        """The next phase, or what an early end left of it."""
+        part = self._queue.todo[0]
+        try:
+            if not part.alone or (part.phase.first, part.phase.norms) != (self._held.cut.first, self._held.cut.norms):
+                self._held.freeze(part.phase.first, part.phase.norms, cost=False)
+            self._training.check(part)
+            self._training.train(part, self.rates(part.phase.lr), self.stop, self._stop.is_set)
+        finally:
+            phase = self._training.phase(part.number or 0)
+            self._queue.trained(phase, self._stop.is_set())
+        if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
+            self._stop.set()
 
     @contextmanager
     def _told(self, name: str, *given: object, **options: tuple[object, object]) -> Iterator[None]:
-        """A verb that trains stands in the script also where it raised, if a phase came of it."""
-        before = len(self.history.phases)
+        """A verb that trains stands in the script also where it raised, if a phase came of it; it saves."""
+        before = self.history.phases
+        self._script.say(name, *given, **options)
+        self._stop.clear()
         try:
+            self._saving.now()
             yield
         finally:
-            new = self.history.phases[before:]
-            if new:
-                note = "" if new[-1].ended == "finished" else f"this phase {new[-1].ended}"
-                self._script.say(name, *given, note=note, **options)
+            ended = [phase.ended for phase in self.history.phases if phase not in before]
+            if not ended:
+                self._script.unsay()
+            elif ended[-1] != "finished":
+                self._script.note(f"this phase {ended[-1]}")
+            self._saving.now()
 
     def watch(self, act: Callable[[], None]) -> Callable[[], None]:
         """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""

@@ -10,17 +10,22 @@ from torch import nn
 
 from nbtune._cut import Cut
 from nbtune._fastai import Callback, Learner, OptimWrapper
+from nbtune._numbers import real
+from nbtune.checkpoints import holds_run
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
 from nbtune.freeze import cannot_keep
 from nbtune.phases import Phase
 from nbtune.recipes import Recipe
 
 __all__ = [
+    "another_recipe",
     "callbacks",
     "check_batches",
+    "check_every",
     "check_groups",
     "check_kept",
     "check_learner",
+    "check_needed",
     "check_recipe",
     "check_run_dir",
     "check_seed",
@@ -77,15 +82,35 @@ def check_run_dir(run_dir: Any) -> None:
     """Raise InputError if the folder already holds a run, which this one would mix with or overwrite."""
     if run_dir is None:
         return
-    found = [
-        name for name in ("history.jsonl", "best.safetensors", "last.safetensors") if (Path(run_dir) / name).exists()
-    ]
+    found = holds_run(Path(run_dir)) or (Path(run_dir) / "history.jsonl").exists()
     if found or Path(run_dir).is_file():
         raise InputError(
-            f"run_dir={str(run_dir)!r}, which {f'holds {found[0]} of an earlier run' if found else 'is a file'}.",
+            f"run_dir={str(run_dir)!r}, which {'holds an earlier run' if found else 'is a file'}.",
             rule="a run has a folder of its own.",
             likely="the notebook was run again." if found else "the name of a file.",
-            next="give another name, or remove the old run.",
+            next=f"nt.resume({str(run_dir)!r}, learn) to go on with it; or another name."
+            if found
+            else f"run_dir={f'{run_dir}-run'!r}",
+        )
+
+
+def check_every(every: Any) -> float:
+    """The seconds between two checkpoints. Raises InputError or InputTypeError for less than 0."""
+    return real(every, "every", "seconds between two checkpoints", low=0.0, good=60.0)
+
+
+def check_needed(position: dict[str, Any] | None, cbs: Sequence[Any]) -> None:
+    """Raise InputError if callbacks that a phase was begun with are missing now that it goes on."""
+    if position is None:
+        return
+    names = {type(callback).__name__ for callback in cbs}
+    missing = [name for name in position["needs"] if name not in names]
+    if missing:
+        raise InputError(
+            f"run() without {', '.join(missing)}, with which this phase was begun.",
+            rule="a phase goes on with the callbacks that change its training.",
+            likely="the callbacks were given to the run that was cut off, and are not kept in its folder.",
+            next=f"tuner.run(cbs=[{', '.join(f'{name}(...)' for name in missing)}])",
         )
 
 
@@ -125,6 +150,16 @@ def no_recipe() -> TrainingError:
         rule="run() goes on with what is left of the last recipe, so there is one.",
         likely="a new Tuner, or training by fit() so far.",
         next="tuner.run(nt.recipes.probe_then_finetune())",
+    )
+
+
+def another_recipe(given: Recipe, known: Recipe) -> InputError:
+    """run() with another recipe than the one that was resumed."""
+    return InputError(
+        f"run() with another recipe than the run's: {given!r:.120}",
+        rule=f"a resumed run goes on with its own recipe: {known!r:.120}",
+        likely="the recipe was changed since the run was begun.",
+        next='tuner.run() goes on; another recipe has a run of its own: nt.Tuner(learn, run_dir="another").',
     )
 
 

@@ -34,10 +34,27 @@ class Script:
             made = [f"task = {self.origin.task.code}", f"learn = {self.origin.code}"]
         self._head = ["import nbtune as nt", "", *made, self._line("tuner = nt.Tuner", (Code("learn"),), options)]
 
-    def say(self, verb: str, *given: object, note: str = "", **options: tuple[object, object]) -> None:
+    def say(self, verb: str, *given: object, **options: tuple[object, object]) -> None:
         """Add `tuner.verb(given, name=value)`; `options` are (value, default) pairs, left out where equal."""
-        line = self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options)
-        self._lines.append(line + (f"  # {note}" if note else ""))
+        self._lines.append(self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options))
+
+    def unsay(self) -> None:
+        """Take the last line back."""
+        self._lines.pop()
+
+    def note(self, note: str) -> None:
+        """Add a comment to the last line."""
+        self._lines[-1] += f"  # {note}"
+
+    def value(self) -> list[list[str]]:
+        """The lines as plain values."""
+        return [list(self._head), list(self._lines)]
+
+    def resumed(self, value: list[list[str]], folder: str, test: object) -> None:
+        """Go on with the lines of the run in `folder`."""
+        self._head, lines = value
+        options: dict[str, tuple[object, object]] = {"test": (test, None)}
+        self._lines = [*lines, self._line("tuner = nt.resume", (folder, Code("learn")), options)]
 
     def curve(self, curve: LRCurve, **options: tuple[object, object]) -> None:
         """Add the `lr_find` that made `curve`, under a name of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from nbtune._fastai.data import ArrayItems
 from nbtune._numbers import kind
+from nbtune.checkpoints import write_file
 from nbtune.errors import InputError, InputTypeError
 from nbtune.tasks import Items
 from nbtune.transaction import Streams
@@ -87,14 +89,19 @@ class TestSet:
     def look(self, targets: Any, items: Items | None) -> int:
         """Count one look at these items; returns how many there have been."""
         digest = items.digest if items is not None else hashlib.sha256(np.asarray(targets).tobytes()).hexdigest()
-        stored = {}
-        if self.file is not None and self.file.exists():
-            stored = json.loads(self.file.read_text())
-        _LOOKS[digest] = max(_LOOKS[digest], int(stored.get(digest, 0))) + 1
-        if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self.file.write_text(json.dumps({**stored, digest: _LOOKS[digest]}))
+        stored = self._stored()
+        _LOOKS[digest] = max(_LOOKS[digest], stored.get(digest, 0)) + 1
+        if self.file is not None and self.file.parent.is_dir():  # which the first training makes
+            with suppress(OSError):  # a full disk must not keep the report back
+                write_file(self.file, json.dumps({**stored, digest: _LOOKS[digest]}).encode())
         return _LOOKS[digest]
+
+    def _stored(self) -> dict[str, int]:
+        """The counts in the run's folder, as far as they can be read."""
+        try:
+            return {str(key): int(count) for key, count in json.loads(self.file.read_bytes()).items()}  # type: ignore[union-attr]
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
 
 
 def check_data(data: Any, where: str) -> None:
