@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from io import BytesIO
@@ -74,8 +75,11 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+_NUMBER = re.compile(r"|nan|[-+−]?[\d.,]+(e[-+]\d+)?( (ms|s|[kMG]|%|min \d+ s))?( ?\[.*\])?")
+
+
 def _numbers(column: Sequence[str]) -> bool:
-    return all(cell[:1].isdigit() or cell[:2].strip("+-−.").isdigit() or not cell for cell in column) and any(column)
+    return all(_NUMBER.fullmatch(cell) for cell in column)
 
 
 def figure(value: object) -> str:
@@ -89,16 +93,21 @@ def figure(value: object) -> str:
 def short(number: float) -> str:
     """A count in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
     for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= limit:
+        if abs(number) >= limit * (1 if limit == 1e3 else 0.9995):
             value = number / limit
             return f"{value:.3g}{unit}" if value < 100 else f"{value:.0f}{unit}"
     return f"{number:.0f}"
 
 
 def seconds(value: float) -> str:
-    """A duration in words: 12 ms, 3.1 s, 2 min 5 s."""
-    if value < 0.1:
+    """A duration in words: 12 ms, 3.1 s, 2 min 5 s, 2 h 1 min."""
+    if not isfinite(value):
+        return "an unknown time"
+    if value < 0.0995:
         return f"{value * 1000:.2g} ms"
-    if value < 60:
+    if value < 59.5:
         return f"{value:.2g} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -104,21 +104,21 @@ class History:
     def plot(self) -> Chart:
         """Train and valid loss by epoch, phases marked, and the first metric beside them."""
         names = self.metrics[:1]
-        figure, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
+        figure_, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
         x = list(range(1, len(self.rows) + 1))
         loss = axes[0, 0]
         loss.plot(x, [row["train_loss"] for row in self.rows], "-o", ms=3, color=WARM, label="train")
         loss.plot(x, [row["valid_loss"] for row in self.rows], "--o", ms=3, color=COLD, label="valid")
-        loss.set_ylabel("loss (nats)")
-        loss.legend(frameon=False)
+        loss.set_ylabel("loss (mean over items)")
+        figure_.legend(loc="outside lower center", ncols=2, frameon=False)
         for name, ax in zip(names, axes[0, 1:], strict=True):
-            ax.plot(x, [row[name] for row in self.rows], "--o", ms=3, color=COLD)
+            ax.plot(x, [row.get(name, math.nan) for row in self.rows], "--o", ms=3, color=COLD)
             ax.set_ylabel(f"{name} (valid)")
         for ax in axes[0]:
             self._mark_phases(ax)
             ax.set_xlabel("epoch")
             ax.xaxis.get_major_locator().set_params(integer=True)
-        return figure
+        return figure_
 
     def _mark_phases(self, ax: Any) -> None:
         at = 0.5
@@ -127,8 +127,9 @@ class History:
             if not count:
                 continue
             if at > 0.5:
-                ax.axvline(at, color=GREY, linestyle=":", linewidth=1)
-            label = f"phase {phase.number}\n{phase.trains}"
+                ax.axvline(at, color=GREY, linestyle="-" if phase.fresh else ":", linewidth=2 if phase.fresh else 1)
+            more = phase.trains if len(self.phases) < 3 else ""  # or the names of three would meet
+            label = f"phase {phase.number}\n{more}{' (drawn anew)' if phase.fresh else ''}"
             ax.annotate(label, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3),
                         textcoords="offset points", fontsize=8, color=GREY, va="bottom")  # fmt: skip
             at += count
@@ -137,13 +138,15 @@ class History:
         if not self.rows:
             return "No epoch was finished." if self.phases else "No training yet."
         spent = seconds(sum(row["seconds"] for row in self.rows))
-        text = f"{len(self.rows)} epoch{'s' if len(self.rows) > 1 else ''} in {spent}"
+        text = f"{_epochs(len(self.rows))} in {spent}"
         if self._first > 1:
-            text += f", from phase {self._first} on with all weights drawn anew"
-        if self.best is not None:
-            row = self.rows[self.best]
-            metric = "".join(f", {name} {figure(row[name])}" for name in self.metrics[:1])
-            text += f"; best valid loss {figure(row['valid_loss'])} at {self._at(row)}{metric}"
+            own = sum(row["phase"] >= self._first for row in self.rows)
+            text += f"; all weights were drawn anew before phase {self._first}, so {_epochs(own)} are of this network"
+        if self.best is None:
+            return text + "; no valid loss was finite."
+        row = self.rows[self.best]
+        metric = "".join(f", {name} {figure(row[name])}" for name in self.metrics[:1] if name in row)
+        text += f"; best valid loss {figure(row['valid_loss'])} at {self._at(row)}{metric}"
         return text + "."
 
     @property
@@ -166,7 +169,7 @@ class History:
     def _repr_html_(self) -> str:
         shown = list(range(len(self.rows)))
         if len(shown) > _LONG:  # the ends and the best; .frame() has all
-            shown = sorted({*shown[:3], *shown[-3:], self.best or 0})
+            shown = sorted({*shown[:3], *shown[-3:], *([] if self.best is None else [self.best])})
         names = [*_FIXED, *self.metrics]
         rows = [self.rows[at] for at in shown]
         cells = [[*(figure(row.get(name, "")) for name in names), seconds(row["seconds"])] for row in rows]
@@ -174,6 +177,10 @@ class History:
         if len(shown) < len(self):
             table += f"<p style='margin:.3em 0'>{len(shown)} of {len(self)} epochs; .frame() has all.</p>"
         return html_value("Training", repr(self), table if self.rows else "")
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' if count != 1 else ''}"
 
 
 def _rates(rates: Mapping[str, float]) -> str:

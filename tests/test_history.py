@@ -106,7 +106,8 @@ def test_the_best_is_named_by_phase_and_epoch_where_there_are_several() -> None:
 
 def test_what_came_before_weights_were_drawn_anew_is_said_to_be_of_another_network() -> None:
     both = part(1, [0.1]) + part(2, [0.9, 0.8], fresh=True)
-    assert "from phase 2 on with all weights drawn anew; best valid loss 0.800" in repr(both)
+    said = "all weights were drawn anew before phase 2, so 2 epochs are of this network; best valid loss 0.800"
+    assert said in repr(both)
 
 
 def test_a_default_rate_is_said() -> None:
@@ -120,3 +121,12 @@ def test_figures_are_legible_at_any_size(loss: float, shown: str) -> None:
     made = part(1, [loss])
     assert shown in repr(made)
     assert shown in made._repr_html_()
+
+
+def test_phases_with_other_metrics_and_without_a_finite_loss_are_said_too() -> None:
+    rows = ({"phase": 1, "epoch": 1, "train_loss": 1.0, "valid_loss": 0.1, "seconds": 1.0},)
+    both = History() + History(rows, ()) + part(2, [0.5])
+    assert "best valid loss 0.100" in repr(both)
+    both.plot()
+    assert "no valid loss was finite" in repr(part(1, [math.nan] * 12))
+    part(1, [math.nan] * 12)._repr_html_()

@@ -125,7 +125,8 @@ class Follow(Callback):  # type: ignore[misc]
 
     def after_cancel_fit(self) -> None:
         # A tracker that ends the fit after an epoch does so before our after_epoch: the epoch was whole.
-        by = f"was stopped after step {self.steps}" if self.stopped() else "was ended by a callback"
+        at = f"after step {self.steps}" if self.steps else "before its first step"
+        by = f"was stopped {at}" if self.stopped() else "was ended by a callback"
         self.ended = self.ended or by
         if getattr(self, "whole", False):
             self._add_row([value for value in list(self.learn.recorder.log)[1:] if not isinstance(value, str)])

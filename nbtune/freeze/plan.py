@@ -66,9 +66,11 @@ class FreezePlan:
     def sentence(self) -> str:
         """What trains of how many parameters, and the cost of an epoch with its range."""
         live = [group.name for group in self.groups][len(self.still) :]
-        who = " + ".join(live) if len(live) <= 3 else f"{live[0]} … {live[-1]} ({len(live)} groups)"
+        who = f"{live[0]} … {live[-1]} ({len(live)} groups)"
+        if len(live) <= 3:
+            who = " and ".join(filter(None, (", ".join(live[:-1]), live[-1])))
         share = f"{short(self.trainable)} of {short(self.total)} parameters"
-        text = f"{who} train{'s' if len(live) == 1 else ''} ({share})"
+        text = f"{who} train ({share})" if len(live) > 1 else f"Only {'the ' * (who == 'head')}{who} trains ({share})"
         if not self.still and self.trainable == self.total:
             text = (
                 f"All {len(live)} groups train ({short(self.total)} parameters)"
@@ -82,13 +84,14 @@ class FreezePlan:
         elif self.live is not None:
             text += f"; about {self.live} an epoch"
         if self.took is not None:
-            text += f"; it took {seconds(self.took)}"
+            text += f"; it took {seconds(self.took)} an epoch"
         if self.gain is not None:
             text += f"; {self.gain} over the probe"
         if self.tied:
             text += f"; still because shared with a still group: {', '.join(self.tied)}"
         if self.loose:
-            text += f"; somebody unfroze {len(self.loose)} still tensors since, which the next fit undoes"
+            tensors = f"{len(self.loose)} still tensor{'s' if len(self.loose) > 1 else ''}"
+            text += f"; somebody unfroze {tensors} since, which the next fit undoes"
         return text + "."
 
     def __repr__(self) -> str:
