@@ -55,7 +55,7 @@ def _nothing() -> None:
     pass
 
 
-@dataclass
+@dataclass(repr=False)
 class Kept:
     """Features, targets and, where the rest of the model needs them, inputs; each [views x items, ...].
 
@@ -91,6 +91,9 @@ class Kept:
             filled(wanted.inputs) if wanted.real else blank(wanted.inputs), wanted.real, wanted.split, wanted.views,
             home=first[0].device, dtypes=tuple(t.dtype for t in first), **more,
         )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Features of {self.items} {self.split} items, {self.bytes} bytes."
 
     @property
     def device(self) -> torch.device:

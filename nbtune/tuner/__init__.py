@@ -7,9 +7,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
@@ -28,32 +27,19 @@ from nbtune.tuner.card import card
 from nbtune.tuner.held import Held
 from nbtune.tuner.outcome import Outcomes
 from nbtune.tuner.proof import prove
+from nbtune.tuner.questions import Questions
 from nbtune.tuner.queue import Part, Queue
 from nbtune.tuner.saving import Saving
 from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
 from nbtune.tuner.training import Training
-from nbtune.tuner.verbs import Verbs
+from nbtune.tuner.verbs import Verbs, verb
 
 __all__ = ["Tuner"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def verb(method: Callable[Concatenate[Tuner, P], R]) -> Callable[Concatenate[Tuner, P], R]:
-    """A method during which no other verb of the same Tuner may begin."""
-
-    @wraps(method)
-    def alone(self: Tuner, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._verbs.doing(method.__name__):
-            return method(self, *args, **kwargs)
-
-    return alone
-
-
-class Tuner:
+class Tuner(Questions):
     """Fine-tune any fastai Learner in phases, with freezing that is true and one history for all.
 
     `test`: held-out items for `evaluate` (a task's split, a DataLoader, or whatever `learn.dls.test_dl`
@@ -336,6 +322,7 @@ class Tuner:
         try:
             self._saving.now()
             yield
+            self._compare()
         finally:
             ended = [phase.ended for phase in self.history.phases if phase not in before]
             if not ended:

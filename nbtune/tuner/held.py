@@ -24,12 +24,13 @@ class Held:
         self.still: Still | None = None
         self.rates: tuple[float, ...] | None = None  # of the last phase under this plan, one a group
         self.took: float | None = None  # seconds an epoch of that phase
+        self.gain: Any = None  # over the probe, after it
         self._prices: dict[str, Any] = {}
 
     @property
     def plan(self) -> FreezePlan:
         """Read from the model as it is now."""
-        return plan_of(self.learn.model, self.cut, lrs=self.rates, took=self.took, **self._prices)
+        return plan_of(self.learn.model, self.cut, lrs=self.rates, took=self.took, gain=self.gain, **self._prices)
 
     def at(self, group: int | str, norms: str = "still") -> Cut:
         """The cut before `group`. Raises FreezeError for an unknown one, or where nothing would train."""
@@ -49,7 +50,7 @@ class Held:
     def _apply(self, cut: Cut) -> None:
         if self.still is not None:
             self.learn.remove_cb(self.still)  # which gives `requires_grad` back as it was before the first freeze
-        self.still, self.cut, self.rates, self.took = None, cut, None, None
+        self.still, self.cut, self.rates, self.took, self.gain = None, cut, None, None, None
         if cut.first:
             self.still = Still(cut.first, cut.norms, groups=cut.groups, store=self.store)
             self.still.hold = Hold(self.learn.model, cut)
