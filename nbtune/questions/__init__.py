@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from nbtune.questions.depth import Depth, depth
 from nbtune.questions.noise import Noise, noise
+from nbtune.questions.probe import Gain, Probe, probe, right
 from nbtune.questions.sweep import Sweep, sweep
 
-__all__ = ["Noise", "Sweep", "noise", "sweep"]
+__all__ = ["Depth", "Gain", "Noise", "Probe", "Sweep", "depth", "noise", "probe", "right", "sweep"]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate, wilson
 
-__all__ = ["DEFAULT_C", "FITS", "Fitted", "Split", "check", "linear"]
+__all__ = ["DEFAULT_C", "FITS", "Fitted", "Split", "check", "labels", "linear"]
 
 _FOLDS = 5
-_CS = tuple(float(f"{10.0**power:.2g}") for power in np.arange(-4, 2.5, 0.5))
+_CS = tuple(float(f"{10.0**power:.2g}") for power in np.arange(-4, 4.5, 0.5))
 FITS = len(_CS)
 DEFAULT_C = 0.1  # for standardised features where nothing can be held out to choose by
 
@@ -43,6 +44,13 @@ class Fitted:
     def accuracy(self) -> Estimate:
         """On the validation items, with Wilson's 95 % interval."""
         return wilson(int(self.correct.sum()), len(self.correct))
+
+
+def labels(columns: Sequence[torch.Tensor]) -> Any:
+    """An array [n] of an item's target, [n, k] where it has several numbers."""
+    flat = [column.cpu().reshape(len(column), -1) for column in columns]
+    found = torch.cat(flat, 1).numpy()
+    return found[:, 0] if found.shape[1] == 1 else found
 
 
 def check(split: Split, where: str) -> None:
@@ -84,10 +92,10 @@ def linear(split: Split, seed: int, stopped: Callable[[], bool], tick: Callable[
     x, valid = _standardised(split.train, split.valid)
     folds = list(_folds(split.targets, seed))
     c, partial = _chosen(x, split.targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
-    correct = (
-        _model(c, 1000).fit(x, split.targets).predict(valid) == split.valid_targets if len(valid) else np.array([])
-    )
-    return Fitted(np.asarray(correct, dtype=bool), c, len(folds), partial)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
+        read = _model(c, 1000).fit(x, split.targets).predict(valid)
+    return Fitted(np.asarray(read == split.valid_targets, dtype=bool), c, len(folds), partial)
 
 
 def _standardised(train: Any, valid: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtune._display import WARM, Chart, chart
 from nbtune._source import source
-from nbtune.questions._words import named, value
+from nbtune.questions._words import lower_is_better, named, value
 
 if TYPE_CHECKING:
     from nbtune.questions.sweep import Sweep
@@ -19,10 +19,13 @@ _IN = 0.47  # of a cell, from its middle to its frame
 
 
 def draw(sweep: Sweep) -> Chart:
-    """Colour: the metric after the shortest runs, which all made; text: the longest runs; framed: whole ones."""
+    """Dark is good: the metric after the shortest runs, which all made; text: the longest runs; framed: whole ones."""
+    if not sweep.results:
+        figure, _ = chart(sweep.sentence)
+        return figure
     settings = [result.setting for result in sweep.results]
     lrs, wds = _axis([s.lr for s in settings]), _axis([s.wd for s in settings])
-    kinds = _axis([(s.dropout, s.bs) for s in settings])[:_PANELS] or [(None, None)]
+    kinds = _axis([(s.dropout, s.bs) for s in settings])[:_PANELS]
     width = 1.5 + len(kinds) * max(2.5, 0.8 * len(lrs))
     figure, axes = chart(sweep.sentence, width, 1.4 + 0.55 * max(2, len(wds)), ncols=len(kinds), squeeze=False)
     firsts = [result.first for result in sweep.results if math.isfinite(result.first)]
@@ -36,6 +39,7 @@ def draw(sweep: Sweep) -> Chart:
 
 
 def _panel(ax: Any, sweep: Sweep, kind: Any, lrs: list[Any], wds: list[Any], span: tuple[float, float]) -> Any:
+    lower = lower_is_better(sweep.metric)
     cells = [[math.nan] * len(lrs) for _ in wds]
     for result in sweep.results:
         one = result.setting
@@ -45,14 +49,14 @@ def _panel(ax: Any, sweep: Sweep, kind: Any, lrs: list[Any], wds: list[Any], spa
         cells[y][x] = result.first
         text = value(sweep.metric, result.estimate.value)
         whole = result.epochs == sweep.epochs
-        colour, weight = "white" if _dark(result.first, span) else "black", "bold" if whole else "normal"
+        colour, weight = "white" if _dark(result.first, *span, lower) else "black", "bold" if whole else "normal"
         said = f"{text}\n{result.epochs} ep × {len(result.scores)}"
         ax.text(x, y, said, ha="center", va="center", fontsize=7, color=colour, weight=weight)
         if whole:
             best = result is sweep.results[0]
             ax.plot([x - _IN, x + _IN, x + _IN, x - _IN, x - _IN], [y - _IN, y - _IN, y + _IN, y + _IN, y - _IN],
                     color=WARM, linewidth=3 if best else 1.5)  # fmt: skip
-    image = ax.imshow(cells, cmap="Blues", vmin=span[0], vmax=span[1], aspect="auto")
+    image = ax.imshow(cells, cmap="Blues_r" if lower else "Blues", vmin=span[0], vmax=span[1], aspect="auto")
     ax.grid(False)
     ax.set_xticks(range(len(lrs)), [source(lr) or "" for lr in lrs], rotation=30 if len(lrs) > 4 else 0)
     ax.set_yticks(range(len(wds)), ["own" if wd is None else f"{wd:g}" for wd in wds])
@@ -62,8 +66,9 @@ def _panel(ax: Any, sweep: Sweep, kind: Any, lrs: list[Any], wds: list[Any], spa
     return image
 
 
-def _dark(number: float, span: tuple[float, float]) -> bool:
-    return math.isfinite(number) and span[1] > span[0] and (number - span[0]) / (span[1] - span[0]) > 0.55
+def _dark(number: float, low: float, high: float, lower: bool) -> bool:
+    share = (number - low) / (high - low) if math.isfinite(number) and high > low else 0.0
+    return share < 0.45 if lower and high > low else share > 0.55
 
 
 def _axis(values: list[Any]) -> list[Any]:

@@ -92,14 +92,15 @@ class Noise:
     def plot(self) -> Chart:
         """Every run, their mean with its interval, and the width within which two runs are the same."""
         figure, ax = chart(self.sentence, height=1.8)
-        ax.plot(self.scores, [0.0] * len(self.scores), "o", color=COLD, alpha=0.6)
+        heights = [0.06 * self.scores[:at].count(score) for at, score in enumerate(self.scores)]  # equal ones stack
+        ax.plot(self.scores, heights, "o", color=COLD, alpha=0.6)
         if len(self.scores) > 1:
             mean = self.mean
-            ax.errorbar(mean.value, 0.3, xerr=[[mean.value - mean.low], [mean.high - mean.value]], fmt="d", color=COLD)
+            ax.errorbar(mean.value, 0.6, xerr=[[mean.value - mean.low], [mean.high - mean.value]], fmt="d", color=COLD)
             half = self.difference / 2
             ax.axvspan(mean.value - half, mean.value + half, color=GREY, alpha=0.15, linewidth=0)
-        ax.set_yticks([0, 0.3], ["runs", "mean"])
-        ax.set_ylim(-0.3, 0.6)
+        ax.set_yticks([0, 0.6], ["runs", "mean"])
+        ax.set_ylim(-0.2, 0.8)
         ax.set_xlabel(f"{self.metric} (validation)")
         return figure
 
