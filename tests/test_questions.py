@@ -125,6 +125,8 @@ def test_the_valid_loss_of_a_trial_equals_that_of_the_fit_after_an_earlier_phase
     tuner.fit(1, 1e-2)
     found = noise(learn, tuner._held.cut, lr=1e-3, epochs=2, seeds=2, store=tuner._held.store, seed=1)
     assert found.metric == "valid_loss"
+    alone = noise(learn, tuner._held.cut, lr=1e-3, epochs=2, seeds=2, store=tuner._held.store, seed=2)
+    assert found.scores[1] == alone.scores[0]  # nothing of a run is left to the next, the optimizer's state included
     assert found.scores[0] == tuner.fit(2, 1e-3).rows[-1]["valid_loss"]
     assert found.scores[0] != found.scores[1]
 
@@ -241,6 +243,17 @@ def test_the_probe_reads_validation_items_once_and_never_to_choose() -> None:
     one = linear(Split(x, y, x, y), 0, _no, _nothing)
     other = linear(Split(x, y, x, (y + 1) % 3), 0, _no, _nothing)
     assert one.c == other.c
+
+
+def test_the_unit_of_a_feature_makes_no_difference_to_the_probe() -> None:
+    rng = np.random.default_rng(1)
+    x, y, units = rng.normal(size=(80, 6)), np.arange(80) % 2, 10.0 ** np.arange(-3, 3)
+    x[:, 0] += y
+    one, other = (
+        linear(Split(x, y, x, y), 0, _no, _nothing),
+        linear(Split(x * units, y, x * units, y), 0, _no, _nothing),
+    )
+    assert (one.c, list(one.correct)) == (other.c, list(other.correct))
 
 
 def test_one_item_a_class_leaves_nothing_to_hold_out() -> None:
