@@ -35,7 +35,7 @@ class Cost:
 
     def __repr__(self) -> str:
         low, high = seconds(self.low), seconds(self.high)
-        return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} ({low} to {high})"
+        return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} [{low}, {high}]"
 
 
 def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:

@@ -107,5 +107,5 @@ def test_it_costs_little() -> None:
 def test_it_reads_as_a_range() -> None:
     from nbtune.costs import Cost
 
-    assert repr(Cost(2.0, 1.0, 3.0)) == "2 s (1 s to 3 s)"
+    assert repr(Cost(2.0, 1.0, 3.0)) == "2 s [1 s, 3 s]"
     assert repr(Cost(2.0, 2.0, 2.0)) == "2 s"

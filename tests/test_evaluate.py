@@ -19,6 +19,8 @@ from nbtune._display import Chart
 from nbtune.errors import InputError, InputTypeError, NbtuneError
 from nbtune.evaluate import Estimate, Report, report
 from nbtune.evaluate.intervals import wilson
+from nbtune.evaluate.outcomes import whole
+from nbtune.evaluate.reading import _macro
 
 TEN = tuple(str(digit) for digit in range(10))
 
@@ -192,15 +194,46 @@ def test_sentence_names_the_missed_class() -> None:
     assert "'1' is often invented: 9 of 69 read as '1' are '8'." in said
 
 
-def test_sentence_reads_macro_precision_above_recall() -> None:
-    # A large class swallows small ones: their recall falls, its own precision hardly does.
-    matrix = [[500, 0, 0], [20, 30, 0], [20, 0, 30]]
-    assert "Errors gather in few predicted classes" in from_confusion(matrix, ["large", "a", "b"]).sentence
+GATHERED = [[300, 0, 0, 0, 40], [0, 300, 0, 0, 40], [0, 0, 300, 0, 40], [0, 0, 0, 300, 40], [0, 0, 0, 0, 30]]
+SPREAD = [[20] + [8] * 10] + [[0] * i + [500] + [0] * (10 - i) for i in range(1, 11)]
+SWALLOWED = [[500, 0, 0], [20, 30, 0], [20, 0, 30]]
 
 
-def test_sentence_reads_macro_recall_above_precision() -> None:
-    matrix = [[400, 50, 50], [0, 30, 0], [0, 0, 30]]
-    assert "Errors come from few true classes" in from_confusion(matrix, ["large", "a", "b"]).sentence
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        (GATHERED, "'e' is predicted too often (190 times for 30 items): macro recall is above macro precision by"),
+        (SPREAD, "'a' is predicted too rarely (20 times for 100 items): macro precision is above macro recall by"),
+        (
+            SWALLOWED,
+            "Some classes are predicted too rarely, most 'b' (30 times for 50 items): macro precision is above",
+        ),
+        ([[400, 60, 50], [0, 30, 0], [0, 0, 30]], "Some classes are predicted too often, most 'b' (90 times for 30"),
+    ],
+)
+def test_the_macro_sentence_names_who_is_predicted_too_often_or_too_rarely(matrix: list[list[int]], said: str) -> None:
+    """Macro precision minus recall is the mean over classes of recall times (support / predicted - 1)."""
+    assert said in from_confusion(matrix, list("abcdefghijk")[: len(matrix)]).sentence
+
+
+@given(
+    cells=st.integers(2, 5).flatmap(lambda k: st.lists(st.integers(0, 60), min_size=k * k, max_size=k * k)),
+    sign=st.sampled_from([1, -1]),
+)
+@settings(max_examples=80, deadline=None)
+def test_the_named_class_is_what_the_macro_sentence_says(cells: list[int], sign: int) -> None:
+    k = round(len(cells) ** 0.5)
+    matrix = np.array(cells).reshape(k, k)
+    text = _macro(matrix, "abcde"[:k], Estimate(sign * 0.1, *sorted((sign * 0.05, sign * 0.2))))
+    hits, support, called = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    part = sign * np.array([h / max(c, 1) - h / max(s, 1) for h, s, c in zip(hits, support, called, strict=True)])
+    if part.sum() > 0:  # the gap of this matrix has the sign of the sentence
+        c = int(part.argmax())
+        assert f"'{'abcde'[c]}'" in text
+        assert sign * (support[c] - called[c]) > 0
+        assert f"({called[c]} time" in text
+        if not text.startswith("'"):
+            assert (sign * (support - called) > 0).sum() > 1
 
 
 def test_many_classes_are_many_chances() -> None:
@@ -414,6 +447,34 @@ def test_bad_input_is_refused_in_four_parts(
     with pytest.raises((InputError, InputTypeError)) as caught:
         report(probs, targets, vocab, **more)
     assert what in four_parts(caught.value)
+    assert caught.value.likely[0].islower()
+
+
+@pytest.mark.parametrize(
+    ("value", "likely", "better"),
+    [
+        (True, "a switch", 1),
+        (-3, "a sign slipped in", 3),
+        (None, "never set", 1),
+        (0, "began at 0", 1),
+        (2.0, "a division", 2),
+        (1.5, "left a fraction", 2),
+        ("4", "written as text", 4),
+        ("many", "a name", 1),
+        ([3], "several values", 1),
+        (float("nan"), "not finite", 1),
+    ],
+)
+def test_a_bad_count_is_told_the_cause_that_fits_it(value: Any, likely: str, better: int) -> None:
+    with pytest.raises(NbtuneError) as caught:
+        whole("n", value, 1)
+    assert likely in caught.value.likely
+    assert caught.value.likely[0].islower()
+    assert caught.value.next == f"n={better}"
+
+
+def test_a_numpy_count_is_a_count() -> None:
+    assert whole("n", np.int64(3), 1) == whole("n", np.array(3), 1) == 3
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0])

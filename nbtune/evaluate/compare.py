@@ -92,16 +92,16 @@ def _check(first: Report, second: Any) -> None:
         raise InputTypeError(
             f"compare() was given a {type(second).__name__}.",
             rule="compare takes another Report.",
-            likely="A metric or a Tuner was given instead of its report.",
+            likely="a metric or a Tuner was given instead of its report.",
             next="before.compare(after), each from tuner.evaluate().",
         )
     differs = [part for part, digest in first.digests.items() if second.digests.get(part, digest) != digest]
     if differs:
         raise InputError(
-            f"The two reports are on different items: {' and '.join(differs)} differ "
+            f"the two reports are on different items: {' and '.join(differs)} differ "
             f"({len(first)} and {len(second)} items).",
-            rule="A paired comparison needs the same items in the same order.",
-            likely="One report is on another split, or the data were shuffled.",
+            rule="a paired comparison needs the same items in the same order.",
+            likely="one report is on another split, or the data were shuffled.",
             next="evaluate both models on task.test, which is the same for every seed.",
         )
 

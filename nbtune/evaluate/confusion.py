@@ -109,8 +109,8 @@ class Worst:
         """The items as pictures (36 at most). Raises InputError when there are no images."""
         if self.images is None:
             raise InputError(
-                "This report has no images.",
-                rule="Errors are drawn when the report was given its items as images.",
+                "this report has no images.",
+                rule="errors are drawn when the report was given its items as images.",
                 likely="report(...) was called without items.",
                 next="report(..., items=task.test), or .frame() for the rows.",
             )
