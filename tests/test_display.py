@@ -45,8 +45,8 @@ def test_a_duration_is_said_to_its_digits_and_without_powers_of_ten(value: float
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0, "0"), (999, "999"), (9500, "9.5 k"), (148_200, "148 k"), (999_499, "999 k"), (999_999, "1 M"), (2.1e6, "2.1 M"),
-     (999_999_999, "1 G"), (25_557_032, "25.6 M"), (math.nan, "nan")],
+    [(0, "0"), (999, "999"), (9500, "9.5 k"), (148_200, "148 k"), (999_499, "999 k"), (999_999, "1 M"),
+     (2.1e6, "2.1 M"), (999_999_999, "1 G"), (25_557_032, "25.6 M"), (math.nan, "nan")],
 )  # fmt: skip
 def test_a_count_in_three_digits(value: float, said: str) -> None:
     assert short(value) == said

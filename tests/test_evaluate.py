@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -328,6 +329,9 @@ def test_confusion_picture_shows_every_count(k: int) -> None:
     else:
         assert len(ax.get_xticks()) == 20
         assert "20 classes of 50" in picture.sentence
+        assert "20 of 50 classes shown" in ax.get_title("left")
+        picture._repr_png_()
+        assert ax._left_title.get_window_extent().x1 <= picture.bbox.x1
     assert "errors" in repr(picture)
     assert picture._repr_png_().startswith(b"\x89PNG")
 
@@ -364,7 +368,68 @@ def test_compare_with_itself_is_undecided(digits: SimpleNamespace) -> None:
     found = good.compare(good)
     assert (found.verdict, found.p, found.accuracy.value) == ("undecided", 1.0, 0.0)
     assert found.accuracy.low < 0 < found.accuracy.high < 0.01
-    assert "No difference was seen" in found.sentence
+    assert found.sentence == repr(found) == "Both give the same answer on all 600 items."
+    assert "<table" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(("wrong", "said"), [([1, 1, 1, 1, 1], "5 wrong answers differ"), ([1, 2, 2, 2, 2], "1 wrong")])
+def test_other_wrong_answers_are_no_other_accuracy_but_are_said(wrong: list[int], said: str) -> None:
+    first, second = certain([0] * 10, [0] * 5 + [2] * 5, 3), certain([0] * 10, [0] * 5 + wrong, 3)
+    found = first.compare(second)
+    assert found.sentence.startswith(f"Both are right on the same items; {said}")
+    assert "macro F1" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [("read digits", "Read digits. 2 of 2"), ("Is it? ", "Is it? 2 of 2"), ("done.", "Done. 2 of 2"), ("", ">2 of 2")],
+)
+def test_the_objective_is_a_sentence_of_its_own(objective: str, said: str) -> None:
+    assert said in certain([0, 1], [0, 1], 2, objective=objective)._repr_html_()
+
+
+def test_up_to_five_errors_are_named() -> None:
+    found = certain([0] * 8, [1] * 7 + [0], 3)
+    assert repr(found.worst()).count("read as 'c1' (p = 0.90)") == 5
+    assert repr(found.worst()).endswith("; …")
+    assert repr(found.worst(2)) == (
+        "2 of 7 errors on 8 items, the most confident first: "
+        "item 0 is 'c0', read as 'c1' (p = 0.90); item 1 is 'c0', read as 'c1' (p = 0.90)."
+    )
+    assert (
+        repr(certain([0, 1], [0, 0], 2).worst()) == "1 of 1 error on 2 items: item 1 is 'c1', read as 'c0' (p = 0.90)."
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_the_picture_of_errors_says_what_its_titles_mean(n: int) -> None:
+    items = np.zeros((9, 8, 8), dtype=np.uint8)
+    picture = certain([0] * 9, [1] * 9, 2, items=items).worst(n).plot()
+    picture._repr_png_()
+    title = picture._suptitle
+    assert title is not None
+    assert "→ predicted" in title.get_text()
+    assert "probability" in title.get_text()
+    assert title.get_window_extent().x1 <= picture.bbox.x1
+    assert title.get_window_extent().y0 >= picture.axes[0].title.get_window_extent().y1
+
+
+@pytest.mark.parametrize("k", [3, 20])
+def test_counts_have_contrast(k: int) -> None:
+    """WCAG 2.1: 4.5 to 1 at least, on every shade."""
+
+    def light(rgb: Any) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(0, 9, (k, k)) + np.diag(rng.integers(0, 60, k))
+    (ax,) = from_confusion(matrix.tolist(), [f"{c}" for c in range(k)]).plot().axes
+    pixels = ax.images[0].get_array()
+    for text in ax.texts:
+        column, row = map(int, text.get_position())
+        low, high = sorted((light(pixels[row, column]), light(to_rgb(text.get_color()))))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_on_other_data_it_is_called_so_and_looks_do_not_matter(digits: SimpleNamespace) -> None:

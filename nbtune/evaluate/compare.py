@@ -33,6 +33,7 @@ class Comparison:
     only_second: int
     n: int
     p: float
+    other_answers: int  # items on which the two answers differ, right or wrong
 
     @property
     def verdict(self) -> str:
@@ -42,8 +43,14 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        if not self.other_answers:
+            which = f"all {self.n} items" if self.n > 1 else "the one item"
+            return f"Both give the same answer on {which}."
         if not self.only_first and not self.only_second:
-            return f"No difference was seen: both are right on the same of the {self.n} items."
+            wrong = (
+                "1 wrong answer differs" if self.other_answers == 1 else f"{self.other_answers} wrong answers differ"
+            )
+            return f"Both are right on the same items; {wrong}."
         by = Estimate(*(100 * x for x in (self.accuracy.value, self.accuracy.low, self.accuracy.high)))
         points = f"{by:+.1f}"
         pairs = (
@@ -66,8 +73,10 @@ class Comparison:
         return self.sentence
 
     def _repr_html_(self) -> str:
+        if not self.other_answers:
+            return html_value("Comparison", self.sentence)
         rows = [("accuracy", f"{self.accuracy:+.3f}"), ("macro F1", f"{self.f1:+.3f}")]
-        return html_value("Comparison", self.sentence, html_table(["", "first − second [95 %]"], rows))
+        return html_value("Comparison", self.sentence, html_table(["metric", "first − second [95 %]"], rows))
 
 
 def compare(first: Report, second: Any) -> Comparison:
@@ -84,6 +93,7 @@ def compare(first: Report, second: Any) -> Comparison:
         only_second=only_b,
         n=len(first),
         p=float(binomtest(only_a, both).pvalue) if both else 1.0,
+        other_answers=int((first.predicted != second.predicted).sum()),
     )
 
 

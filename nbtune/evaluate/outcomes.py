@@ -52,13 +52,14 @@ def whole(name: str, value: Any, least: int) -> int:
         likely, better = _no_count(value, least)
         given = f"{name}={shown(value)} is not a whole number."
         raise InputTypeError(given, rule=rule, likely=likely, next=f"{name}={better}")
-    if value < least:
-        likely = "a sign slipped in." if value < 0 else "a count that began at 0."
-        if value > 0:
+    number = int(value)
+    if number < least:
+        likely = "a sign slipped in." if number < 0 else "a count that began at 0."
+        if number > 0:
             likely = f"one was thought enough; here it takes {least}."
-        better = max(least, -int(value))
+        better = max(least, -number)
         raise InputError(f"{name}={value} is too small.", rule=rule, likely=likely, next=f"{name}={better}")
-    return int(value)
+    return number
 
 
 def _no_count(value: Any, least: int) -> tuple[str, int]:
@@ -74,11 +75,12 @@ def _no_count(value: Any, least: int) -> tuple[str, int]:
     if not isinstance(value, Real):
         several = hasattr(value, "__len__")
         return f"{'several values' if several else 'an object'} where a number belongs.", least
-    if not isfinite(value):
+    number = float(value)
+    if not isfinite(number):
         return "a computed number that is not finite.", least
-    if value != int(value):
-        return "a division that left a fraction.", max(least, round(value))
-    return "a division, which gives a float also where nothing is left over.", max(least, int(value))
+    if number != int(number):
+        return "a division that left a fraction.", max(least, round(number))
+    return "a division, which gives a float also where nothing is left over.", max(least, int(number))
 
 
 def _array(name: str, value: Any, kinds: str, wanted: str) -> Any:

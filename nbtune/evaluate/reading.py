@@ -20,8 +20,8 @@ def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
 
     With one class an item every miss is another class's false alarm, so over all classes the two differ only
     where classes are predicted more or less often than they occur; of a single class they say whether it is
-    missed or invented. `gap` is macro precision minus macro recall. A class is missed or invented when its misses and false
-    alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
+    missed or invented. `gap` is macro precision minus macro recall. A class is missed or invented when its misses
+    and false alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
     """
     if confusion.sum() == np.trace(confusion):
         return f"No error was seen on {_count(confusion.sum(), 'item')}."
