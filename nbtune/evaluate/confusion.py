@@ -143,7 +143,12 @@ class Worst:
         for i, ax in zip(range(shown), axes.flat, strict=False):
             self._picture(ax, i)
         if shown:
-            figure.suptitle("true → predicted, p: its\nprobability" if columns < 3 else _KEY, size=9, x=0, ha="left")
+            figure.suptitle(
+                "true → predicted class;\np: the predicted one's probability" if columns < 3 else _KEY,
+                size=9,
+                x=0,
+                ha="left",
+            )
         if not shown:
             axes.flat[0].text(0.5, 0.5, "no errors", ha="center", va="center")
         return figure
