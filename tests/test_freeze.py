@@ -346,6 +346,7 @@ def test_a_plan_says_what_an_epoch_took_and_what_came_loose() -> None:
         (["a", "b"], 1),
         (["only"], 0),
         ([f"encoder_block_{at}" for at in range(10)], 3),
+        ([f"encoder_block_{at}" for at in range(14)], 7),
         ([f"linear{at}" for at in range(400)], 200),
         ([f"linear{at}" for at in range(400)], 399),
         ([f"a_very_long_name_of_a_layer_{at}" for at in range(40)], 1),
