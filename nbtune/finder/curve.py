@@ -92,10 +92,7 @@ class LRCurve:
         if len(self.losses) > 1:
             ax.fill_between(self.lrs, *self.band, color=WARM, alpha=0.2, linewidth=0)
         ax.plot(self.lrs, middle, color=WARM, linewidth=2)
-        for name, rate in self.readings.items():
-            at = float(np.interp(math.log(rate), np.log(self.lrs), middle))
-            ax.plot(rate, at, "|", color=GREY, markersize=12)
-            ax.annotate(name, (rate, at), (2, 8), textcoords="offset points", fontsize=8, color=GREY, rotation=45)
+        _mark(ax, self.readings, self.lrs, middle)
         if self.suggestion is not None:
             ax.axvline(self.suggestion, color=COLD, label=f"suggestion {self.suggestion:.2g}")
             ax.legend(frameon=False)
@@ -148,6 +145,17 @@ def _middle(curves: Any) -> Any:
     """The median over seeds at each step, of the seeds that came so far; nan where none did."""
     measured = [column[np.isfinite(column)] for column in curves.T]
     return np.array([np.median(column) if len(column) else math.nan for column in measured])
+
+
+def _mark(ax: Any, readings: Any, lrs: Any, middle: Any) -> None:
+    """The readings as ticks on the curve, their names in rows above it, so that near ones do not overprint."""
+    for row, (name, rate) in enumerate(sorted(readings.items(), key=lambda item: item[1])):
+        at = float(np.interp(math.log(rate), np.log(lrs), middle))
+        ax.plot(rate, at, "|", color=GREY, markersize=12)
+        where = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "fontsize": 8, "color": GREY}
+        line = {"arrowstyle": "-", "color": GREY, "alpha": 0.4, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", (rate, at), (rate, 0.02 + 0.06 * row), xycoords="data", textcoords=where["xycoords"], arrowprops=line)
+        ax.annotate(name, (rate, 0.02 + 0.06 * row), (3, 0), **where)
 
 
 def _limits(ax: Any, middle: Any, low: float) -> None:

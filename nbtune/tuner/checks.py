@@ -39,9 +39,7 @@ def check_learner(learn: Any) -> None:
         raise InputTypeError(
             f"Tuner({type(learn).__name__}).",
             rule="a Tuner holds a fastai Learner.",
-            likely="a model or a task was given."
-            if isinstance(learn, nn.Module) or hasattr(learn, "learner")
-            else "another kind of trainer.",
+            likely=_not_a_learner(learn),
             next='nt.Tuner(task.learner("letters"), test=task.test), or nt.Still(...).apply(model) without fastai.',
         )
     if isinstance(learn.opt_func, OptimWrapper):
@@ -69,6 +67,18 @@ def check_learner(learn: Any) -> None:
                 else "the DataLoaders hold one loader only.",
                 next="look at [len(dl.dataset) for dl in learn.dls.loaders].",
             )
+
+
+def _not_a_learner(given: Any) -> str:
+    if given is None:
+        return "a function that makes the Learner returned nothing."
+    if isinstance(given, nn.Module):
+        return "the model without its Learner."
+    if hasattr(given, "learner"):
+        return "a task, whose learner() was not called."
+    if isinstance(given, type) or callable(given):
+        return "the function or class that makes the Learner was not called."
+    return "another kind of trainer." if hasattr(given, "fit") else "the arguments stand in another order."
 
 
 def _items(loader: Any) -> int:
