@@ -1,3 +1,5 @@
 """The widgets of nbtune, reached as `nbtune.widgets`."""
 
-__all__: list[str] = []
+from nbtune_widgets.freeze import FreezePanel
+
+__all__ = ["FreezePanel"]
