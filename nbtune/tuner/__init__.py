@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
 from nbtune.phases import Phase
+from nbtune.prices import Prices
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
 from nbtune.tuner import checks
@@ -92,6 +94,7 @@ class Tuner:
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
         self._verbs = Verbs()
+        self._lr: Any = None
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         self._script.begin(test=(test, None), run_dir=(where, None), seed=(self.seed, None), groups=(groups, "stage"))
@@ -149,22 +152,60 @@ class Tuner:
         self._script.say("verify")
         return proof
 
+    @verb
+    def prices(self, seconds: float = 2.0) -> Prices:
+        """What each group costs in a step, and an epoch at each boundary; each is measured once and then kept.
+
+        `seconds`: how long to measure at most; boundaries that were not reached are None until they are.
+        The Learner is left as it was, to the bit.
+        """
+        return self._held.prices(seconds)
+
     # How fast
+
+    @property
+    def lr(self) -> Any:
+        """The rate that `fit` and `rates` take where none is given; None: their own default.
+
+        May be set to all that `rates` takes; raises InputError or InputTypeError for what does not fit the plan.
+        """
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: Any) -> None:
+        with self._verbs.doing("lr"):
+            if lr is not None:
+                _rates(lr, self._held.cut)
+            self._lr = lr
+            self._script.put("lr", lr)
+
+    def fresh(self, curve: LRCurve) -> bool:
+        """Is `curve` of the plan and of the weights as they are now?"""
+        return curve.fingerprint == self._held.fingerprint()
 
     def rates(self, lr: Any = None) -> Rates:
         """The table group × learning rate that `lr` means under the present plan.
 
         `lr`: a number, `slice(lo, hi)`, `nbtune.rates.decay(top, factor)`, one per group, a dict by group
-        name, or an LRCurve. None: 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
+        name, or an LRCurve. None: `tuner.lr` if set, or 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
-        return _rates(lr, self._held.cut)
+        return _rates(self.lr if lr is None else lr, self._held.cut)
 
     @verb
-    def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
+    def lr_find(
+        self,
+        start: float = 1e-7,
+        end: float = 10,
+        steps: int = 100,
+        seeds: int = 1,
+        lr: Any = 1.0,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
         `lr` gives the proportions between the groups: `slice(1/100, 1)` tests discriminative rates together.
+        `on_step(done, total)` is called after each step; `stop()` ends the test early.
         """
         ratios = self.rates(lr).ratios
         self._held.install()
@@ -178,8 +219,10 @@ class Tuner:
                 seeds=seeds,
                 ratios=ratios,
                 seed=self.seed,
+                on_step=on_step,
                 should_stop=self._stop_asked(),
             )
+        curve = replace(curve, fingerprint=self._held.fingerprint())
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._script.curve(curve, **ranged, lr=(lr, 1.0))
         return curve
@@ -215,7 +258,15 @@ class Tuner:
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
         phase = Phase(
-            epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
+            epochs,
+            self._held.cut.first,
+            self.lr if lr is None else lr,
+            wd,
+            schedule,
+            self._held.cut.norms,
+            augment,
+            cache=cache,
+            views=views,
         )
         self._stop.clear()
         given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
@@ -267,7 +318,7 @@ class Tuner:
         self._queue.start(recipe, self.history)
 
     def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
-        return self._training.train(phase, self.rates(phase.lr), cbs, done, self.stop, self._stop.is_set)
+        return self._training.train(phase, _rates(phase.lr, self._held.cut), cbs, done, self.stop, self._stop.is_set)
 
     @contextmanager
     def _told(self, name: str, *given: object, **options: tuple[object, object]) -> Iterator[None]:

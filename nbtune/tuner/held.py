@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from time import perf_counter
 from typing import Any
 
-from nbtune._cut import Cut, Grouping, grouping
+from nbtune._cut import Cut, Grouping, digests, grouping
 from nbtune._fastai.steps import optimizer
 from nbtune.cache import Store
 from nbtune.costs import epoch_cost, kept_cost
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
+from nbtune.prices import Prices, Step, step_of
 from nbtune.transaction import shielded
 
 __all__ = ["Held"]
@@ -24,6 +27,8 @@ class Held:
         self.still: Still | None = None
         self.rates: tuple[float, ...] | None = None  # of the last phase under this plan, one a group
         self._prices: dict[str, Any] = {}
+        self._measured: dict[Any, dict[str, Any]] = {}  # prices by what they depend on
+        self._steps: tuple[Any, tuple[Step | None, ...]] = (None, ())
 
     @property
     def plan(self) -> FreezePlan:
@@ -39,11 +44,47 @@ class Held:
     def freeze(self, group: int | str, norms: str = "still", cost: bool = True) -> FreezePlan:
         """Hold everything before `group` still; all that can fail comes before anything is changed."""
         cut = self.at(group, norms)
-        prices = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)} if cost else {}
+        prices = self._price(cut) if cost else {}
         with shielded():
             self._apply(cut)
         self._prices = prices
         return self.plan
+
+    def _key(self) -> tuple[Any, ...]:
+        """What prices depend on besides the cut: another of these is another price."""
+        learn = self.learn
+        others = tuple(type(callback) for callback in learn.cbs if not isinstance(callback, Still))
+        size = getattr(learn.dls.train, "bs", None)
+        return id(learn.model), id(learn.dls), size, id(learn.opt_func), id(learn.loss_func), others
+
+    def _price(self, cut: Cut) -> dict[str, Any]:
+        """What an epoch costs under `cut`, measured when it is first asked for."""
+        key = (*self._key(), cut.first, cut.norms)
+        if key not in self._measured:
+            self._measured[key] = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)}
+        return self._measured[key]
+
+    def prices(self, seconds: float) -> Prices:
+        """What is known of all boundaries, after at most about `seconds` more of measuring."""
+        end, groups = perf_counter() + seconds, self.cut.groups
+        if self._steps[0] != self._key():
+            self._steps = (self._key(), step_of(self.learn, groups))
+        known: dict[int, dict[str, Any]] = {}
+        for first in _spread(self.cut.first, len(groups)):
+            cut = Cut(groups, first, self.cut.norms)
+            if (*self._key(), first, cut.norms) in self._measured or perf_counter() < end:
+                known[first] = self._price(cut)
+        live, kept = (tuple(known.get(at, {}).get(name) for at in range(len(groups))) for name in ("live", "kept"))
+        if self.cut.first in known:
+            self._prices = known[self.cut.first]
+        return Prices(tuple(group.name for group in groups), self._steps[1], live, kept)
+
+    def fingerprint(self) -> str:
+        """Of the plan and of every tensor as they are now."""
+        model, cut = self.learn.model, self.cut
+        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        told = (sorted(digests(tensors).items()), [group.name for group in cut.groups], cut.first, cut.norms)
+        return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
 
     def _apply(self, cut: Cut) -> None:
         if self.still is not None:
@@ -70,3 +111,15 @@ class Held:
     def optimizer(self, learn: Any) -> Any:
         """A new optimizer of the Learner's own kind for what trains; state of tensors that it had goes on."""
         return optimizer(learn, self.cut.lists(learn.model))
+
+
+def _spread(first: int, count: int) -> list[int]:
+    """All boundaries, the one in force first, then the ends and halves of what is between."""
+    order, gaps = [first, 0, count - 1], [(0, count - 1)]
+    while gaps:
+        low, high = gaps.pop(0)
+        middle = (low + high) // 2
+        if low < middle:
+            order.append(middle)
+            gaps += [(low, middle), (middle, high)]
+    return list(dict.fromkeys(order))

@@ -38,6 +38,10 @@ class Script:
         line = self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options)
         self._lines.append(line + (f"  # {note}" if note else ""))
 
+    def put(self, name: str, value: object) -> None:
+        """Add `tuner.name = value`."""
+        self._lines.append(f"tuner.{name} = {self._source(value) or '...'}")
+
     def curve(self, curve: LRCurve, **options: tuple[object, object]) -> None:
         """Add the `lr_find` that made `curve`, under a name of its own."""
         self._curves.append(curve)
