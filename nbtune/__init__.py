@@ -12,8 +12,9 @@ from nbtune._version import __version__
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-    from nbtune import bodies, recipes, tasks
+    from nbtune import bodies, rates, recipes, tasks
     from nbtune.bundle import Model, load
+    from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
     from nbtune.evaluate import Estimate, Report
     from nbtune.finder import LRCurve
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
+    from nbtune.tuner.resume import resume
 
 _HOMES = {
     "Estimate": "evaluate",
@@ -40,10 +42,13 @@ _HOMES = {
     "Still": "freeze",
     "Task": "tasks",
     "Tuner": "tuner",
+    "features": "cache.features",
     "load": "bundle",
+    "resume": "tuner.resume",
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
+    "rates": "nbtune.rates",
     "recipes": "nbtune.recipes",
     "tasks": "nbtune.tasks",
     "widgets": "nbtune_widgets",
@@ -66,8 +71,11 @@ __all__ = [
     "Tuner",
     "__version__",
     "bodies",
+    "features",
     "load",
+    "rates",
     "recipes",
+    "resume",
     "tasks",
     "widgets",
 ]

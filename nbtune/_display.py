@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from html import escape
 from io import BytesIO
+from math import isfinite
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLD", "GREY", "WARM", "Chart", "chart", "html_table", "html_value", "seconds", "short"]
+__all__ = ["COLD", "GREY", "WARM", "Chart", "chart", "figure", "html_table", "html_value", "seconds", "short"]
 
 # Still is cold, training is warm; both have a contrast of more than 4.5 on white.
 COLD, WARM, GREY = "#0b5cad", "#b04e0f", "#5b6472"
@@ -62,28 +64,50 @@ def html_value(title: str, sentence: str, table: str = "") -> str:
     return f"<div><strong>{escape(title)}</strong><p style='margin:.3em 0'>{escape(sentence)}</p>{table}</div>"
 
 
-def html_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """An HTML table with every cell escaped."""
-    head = "".join(f"<th scope='col' style='text-align:left'>{escape(str(h))}</th>" for h in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{escape(str(c))}</td>" for c in row) + "</tr>" for row in rows
-    )
+def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """An HTML table with every cell escaped; columns of numbers are aligned at their right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    sides = ["right" if _numbers(column) else "left" for column in zip(*cells, strict=True)] or ["left"] * len(header)
+    styles = [f"style='text-align:{side}'" for side in sides]
+    head = "".join(f"<th scope='col' {style}>{escape(text)}</th>" for text, style in zip(header, styles, strict=True))
+    lines = ["".join(f"<td {s}>{escape(text)}</td>" for text, s in zip(row, styles, strict=True)) for row in cells]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+_NUMBER = re.compile(r"|nan|[-+−]?[\d.,]+(e[-+]\d+)?( (ms|s|[kMG]|%|min \d+ s))?( ?\[.*\])?")
+
+
+def _numbers(column: Sequence[str]) -> bool:
+    return all(_NUMBER.fullmatch(cell) for cell in column)
+
+
+def figure(value: object) -> str:
+    """A measured number with three decimals, or in powers of ten where that would hide or flood it."""
+    if not isinstance(value, float):
+        return str(value)
+    plain = value == 0 or not isfinite(value) or 5e-4 <= abs(value) < 1e5
+    return f"{value:.3f}" if plain else f"{value:.2e}"
 
 
 def short(number: float) -> str:
     """A count in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
     for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= limit:
+        if abs(number) >= limit * (1 if limit == 1e3 else 0.9995):
             value = number / limit
             return f"{value:.3g}{unit}" if value < 100 else f"{value:.0f}{unit}"
     return f"{number:.0f}"
 
 
 def seconds(value: float) -> str:
-    """A duration in words: 12 ms, 3.1 s, 2 min 5 s."""
-    if value < 0.1:
+    """A duration in words: 12 ms, 3.1 s, 2 min 5 s, 2 h 1 min."""
+    if not isfinite(value):
+        return "an unknown time"
+    if value < 0.0995:
         return f"{value * 1000:.2g} ms"
-    if value < 60:
+    if value < 59.5:
         return f"{value:.2g} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

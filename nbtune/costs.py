@@ -14,14 +14,15 @@ from nbtune._display import seconds
 from nbtune._fastai import Recorder
 from nbtune._fastai.borrow import borrowed, without_augmentation
 from nbtune._fastai.feed import plain, still_pass, tried, why_not
-from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial
-from nbtune._nested import tensors
+from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial, wait
+from nbtune._nested import map_tensors, tensors
 from nbtune.cache import captured, replayed
+from nbtune.errors import FreezeError
 from nbtune.freeze import Still
 
-__all__ = ["Cost", "epoch_cost", "kept_cost"]
+__all__ = ["Cost", "prices"]
 
-_FEW, _MANY, _REPEATS = 2, 8, 3
+_FEW, _MANY, _REPEATS = 1, 6, 3  # with the two fetches of one item that try whether it changes: eight
 
 
 @dataclass(frozen=True)
@@ -34,57 +35,81 @@ class Cost:
 
     def __repr__(self) -> str:
         low, high = seconds(self.low), seconds(self.high)
-        return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} ({low} to {high})"
+        return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} [{low}, {high}]"
 
 
-def epoch_cost(learn: Any, cut: Cut) -> Cost | None:
-    """Seconds that one live epoch (training and validation) would take under `cut`; None if untried.
+def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
+    """Seconds that one epoch (training and validation) would take under `cut`, live and from kept features.
 
-    Steps of two and of eight items are timed, three times each after a warm-up; a line through them gives
-    the fixed cost of a step and the cost of an item; to it comes what it takes to fetch the items. The Learner
-    is left as it was, to the bit.
+    Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
+    be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of one and of
+    six items are timed, three times each after a warm-up; a line through them gives the fixed cost of a step
+    and the cost of an item. The Learner is left as it was, to the bit. None, None where a step cannot be tried.
     """
-    return _tried(learn, cut, lambda batches: [nullcontext() for _ in batches], fetch=True)
-
-
-def kept_cost(learn: Any, cut: Cut) -> Cost | None:
-    """The same from kept features, without the filling; None where they cannot be used.
-
-    As in `fit`, the random transforms of a task's Learner do not count against it.
-    """
-    if not cut.first:
-        return None
-
-    def stand_in(batches: list[Any]) -> list[Any]:
-        where, _ = tried(learn, cut)
-        inputs = getattr(learn.dls, "n_inp", 1)
-        with still_pass(learn):
-            kept = [captured(learn.model, where, *plain(batch[:inputs])) for batch in batches]
-        return [replayed(learn.model, where, partial(_given, features)) for features in kept]
-
-    with without_augmentation(learn) if hasattr(learn, "nbtune_origin") else nullcontext():
-        return None if why_not(learn, cut, sample=2) else _tried(learn, cut, stand_in)
-
-
-def _tried(learn: Any, cut: Cut, around: Callable[[list[Any]], list[Any]], fetch: bool = False) -> Cost | None:
-    """The cost by trial steps, those on each batch inside its context of `around(batches)`."""
     try:
         with borrowed(learn):
             began = perf_counter()
             many = first_batch(learn, _MANY)
-            item = (perf_counter() - began) / _MANY if fetch else 0.0
+            item = (perf_counter() - began) / _MANY
         if many is None:
-            return None
+            return None, None
+        fetching = sum(_fetched(loader, item) for loader in learn.dls.loaders[:2])
         batches = [cut_batch(many, _FEW), many]
-        times = [_timed(learn, cut, batch, context) for batch, context in zip(batches, around(batches), strict=True)]
-        sizes = (_items(batches[0]), _items(batches[1]))
-        totals = []
-        for few, more in zip(*times, strict=True):
-            step, forward = zip(few, more, strict=True)
-            epoch = _line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid)
-            totals.append(epoch + sum(_fetched(loader, item) for loader in learn.dls.loaders[:2]))
+        apart = _apart(learn, cut, batches)
+        if apart is None:
+            return _cost(learn, batches, _steps(learn, cut, batches, [nullcontext()] * 2), fetching), None
+        still, stand_ins = apart
+        rest = _steps(learn, cut, batches, stand_ins)
+        whole = [[(s + t, s + u) for s, (t, u) in zip(*pair, strict=True)] for pair in zip(still, rest, strict=True)]
+        with without_augmentation(learn) if hasattr(learn, "nbtune_origin") else nullcontext():
+            may = not why_not(learn, cut, sample=1)
+        return _cost(learn, batches, whole, fetching), _cost(learn, batches, rest, 0.0) if may else None
     except Exception:
-        return None  # a plan without its price is still a plan; training itself will say what is wrong
+        return None, None  # a plan without its price is still a plan; training itself will say what is wrong
+
+
+def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]], list[Any]] | None:
+    """Seconds of the still part alone on each batch, and what stands in for it in a step; None if it is not apart."""
+    if not cut.first or cut.norms != "still":
+        return None
+    inputs, times, kept = getattr(learn.dls, "n_inp", 1), [], []
+    many = plain(batches[1][:inputs])
+    half = max(1, _items(batches[1]) // 2)
+    try:
+        where, _ = tried(learn, cut, tuple(map_tensors(many, cut_to) for cut_to in (_first(half), _last(half))))
+    except FreezeError:
+        return None
+    with still_pass(learn):
+        for batch in batches:
+            spent = []
+            for _ in range(_REPEATS):
+                began = perf_counter()
+                features = captured(learn.model, where, *plain(batch[:inputs]))
+                wait(features)
+                spent.append(perf_counter() - began)
+            times.append(spent)
+            kept.append(features)
+    return times, [replayed(learn.model, where, partial(_given, features)) for features in kept]
+
+
+def _first(count: int) -> Callable[[Any], Any]:
+    return lambda tensor: tensor[:count]
+
+
+def _last(count: int) -> Callable[[Any], Any]:
+    return lambda tensor: tensor[-count:].flip(0)
+
+
+def _steps(learn: Any, cut: Cut, batches: list[Any], around: list[Any]) -> list[list[tuple[float, float]]]:
+    return [_timed(learn, cut, batch, context) for batch, context in zip(batches, around, strict=True)]
+
+
+def _cost(learn: Any, batches: list[Any], times: list[list[tuple[float, float]]], more: float) -> Cost:
+    """An epoch by the seconds of a step and of a forward pass on the two batches, a pair a repetition."""
+    sizes, totals = (_items(batches[0]), _items(batches[1])), []
+    for few, many in zip(*times, strict=True):
+        step, forward = zip(few, many, strict=True)
+        totals.append(more + _line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid))
     values = sorted(totals)
     return Cost(values[len(values) // 2], values[0], values[-1])
 

@@ -24,10 +24,10 @@ class NbtuneError(Exception):
     (the likely cause) and `next` (the next step).
 
     Example:
-        >>> print(NbtuneError("epochs=0.", rule="epochs is 1 or more.", likely="A typo.", next="fit(4)."))
+        >>> print(NbtuneError("epochs=0.", rule="epochs is 1 or more.", likely="a typo.", next="fit(4)."))
         epochs=0.
           Rule: epochs is 1 or more.
-          Likely: A typo.
+          Likely: a typo.
           Next: fit(4).
     """
 

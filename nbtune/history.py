@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from nbtune._display import COLD, GREY, WARM, Chart, chart, html_value, seconds
+from nbtune._display import COLD, GREY, WARM, Chart, chart, figure, html_table, html_value, seconds
 from nbtune.freeze import FreezeProof
 
 __all__ = ["History", "PhaseRecord"]
@@ -45,6 +45,7 @@ class PhaseRecord:
     proof: FreezeProof | None = None  # None where nothing was frozen
     augmented: bool = True  # train batches with the random transforms
     fresh: bool = False  # every weight was drawn anew before it: what came earlier is of another model
+    lr_default: bool = False  # no rate was given
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rates", Fixed(self.rates))
@@ -63,8 +64,7 @@ class History:
 
     def __add__(self, other: History) -> History:
         rows, phases = self.rows + other.rows, self.phases + other.phases
-        first = max((phase.number for phase in phases if phase.fresh), default=0)
-        return History(rows, phases, best_row(rows, first))
+        return History(rows, phases, best_row(rows, History(rows, phases)._first))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -104,21 +104,21 @@ class History:
     def plot(self) -> Chart:
         """Train and valid loss by epoch, phases marked, and the first metric beside them."""
         names = self.metrics[:1]
-        figure, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
+        figure_, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
         x = list(range(1, len(self.rows) + 1))
         loss = axes[0, 0]
         loss.plot(x, [row["train_loss"] for row in self.rows], "-o", ms=3, color=WARM, label="train")
         loss.plot(x, [row["valid_loss"] for row in self.rows], "--o", ms=3, color=COLD, label="valid")
-        loss.set_ylabel("loss (nats)")
-        loss.legend(frameon=False)
+        loss.set_ylabel("loss (mean over items)")
+        figure_.legend(loc="outside lower center", ncols=2, frameon=False)
         for name, ax in zip(names, axes[0, 1:], strict=True):
-            ax.plot(x, [row[name] for row in self.rows], "--o", ms=3, color=COLD)
+            ax.plot(x, [row.get(name, math.nan) for row in self.rows], "--o", ms=3, color=COLD)
             ax.set_ylabel(f"{name} (valid)")
         for ax in axes[0]:
             self._mark_phases(ax)
             ax.set_xlabel("epoch")
             ax.xaxis.get_major_locator().set_params(integer=True)
-        return figure
+        return figure_
 
     def _mark_phases(self, ax: Any) -> None:
         at = 0.5
@@ -127,8 +127,9 @@ class History:
             if not count:
                 continue
             if at > 0.5:
-                ax.axvline(at, color=GREY, linestyle=":", linewidth=1)
-            label = f"phase {phase.number}\n{phase.trains}"
+                ax.axvline(at, color=GREY, linestyle="-" if phase.fresh else ":", linewidth=2 if phase.fresh else 1)
+            more = phase.trains if len(self.phases) < 3 else ""  # or the names of three would meet
+            label = f"phase {phase.number}\n{more}{' (drawn anew)' if phase.fresh else ''}"
             ax.annotate(label, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3),
                         textcoords="offset points", fontsize=8, color=GREY, va="bottom")  # fmt: skip
             at += count
@@ -137,28 +138,54 @@ class History:
         if not self.rows:
             return "No epoch was finished." if self.phases else "No training yet."
         spent = seconds(sum(row["seconds"] for row in self.rows))
-        text = f"{len(self.rows)} epoch{'s' if len(self.rows) > 1 else ''} in {spent}"
-        if self.best is not None:
-            row = self.rows[self.best]
-            metric = "".join(f", {name} {row[name]:.3f}" for name in self.metrics[:1])
-            text += f"; best valid loss {row['valid_loss']:.3f} at epoch {self.best + 1}{metric}"
+        text = f"{_epochs(len(self.rows))} in {spent}"
+        if self._first > 1:
+            own = sum(row["phase"] >= self._first for row in self.rows)
+            text += f"; all weights were drawn anew before phase {self._first}, so {_epochs(own)} are of this network"
+        if self.best is None:
+            return text + "; no valid loss was finite."
+        row = self.rows[self.best]
+        metric = "".join(f", {name} {figure(row[name])}" for name in self.metrics[:1] if name in row)
+        text += f"; best valid loss {figure(row['valid_loss'])} at {self._at(row)}{metric}"
         return text + "."
 
+    @property
+    def _first(self) -> int:
+        """The first phase of the model as it is now: before it all weights were drawn anew."""
+        return max((phase.number for phase in self.phases if phase.fresh), default=0)
+
+    def _at(self, row: Mapping[str, Any]) -> str:
+        several = len({one["phase"] for one in self.rows}) > 1
+        return f"phase {row['phase']}, epoch {row['epoch']}" if several else f"epoch {row['epoch']}"
+
     def __repr__(self) -> str:
+        default = [
+            f"Phase {p.number} trained at the default rate, {_rates(p.rates)}." for p in self.phases if p.lr_default
+        ]
         early = [f"Phase {p.number} {p.ended}." for p in self.phases if p.ended != "finished"]
         broken = [f"Phase {p.number}: {p.proof!r}" for p in self.phases if p.proof is not None and not p.proof]
-        return " ".join([self._sentence(), *early, *broken])
+        return " ".join([self._sentence(), *default, *early, *broken])
 
     def _repr_html_(self) -> str:
-        frame = self.frame().astype({"seconds": object})
-        frame["seconds"] = [seconds(value) for value in frame["seconds"]]
-        if len(frame) > _LONG:  # the ends and the best; .frame() has all
-            ends = {*range(3), *range(len(frame) - 3, len(frame)), len(frame) - 3 if self.best is None else self.best}
-            frame = frame.iloc[sorted(ends)]
-        table = frame.to_html(index=False, float_format=lambda v: f"{v:.3f}")
-        if len(frame) < len(self):
-            table += f"<p style='margin:.3em 0'>{len(frame)} of {len(self)} epochs; .frame() has all.</p>"
-        return html_value("Training", repr(self), table)
+        shown = list(range(len(self.rows)))
+        if len(shown) > _LONG:  # the ends and the best; .frame() has all
+            shown = sorted({*shown[:3], *shown[-3:], *([] if self.best is None else [self.best])})
+        names = [*_FIXED, *self.metrics]
+        rows = [self.rows[at] for at in shown]
+        cells = [[*(figure(row.get(name, "")) for name in names), seconds(row["seconds"])] for row in rows]
+        table = html_table([*names, "time"], cells)
+        if len(shown) < len(self):
+            table += f"<p style='margin:.3em 0'>{len(shown)} of {len(self)} epochs; .frame() has all.</p>"
+        return html_value("Training", repr(self), table if self.rows else "")
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' if count != 1 else ''}"
+
+
+def _rates(rates: Mapping[str, float]) -> str:
+    live = [rate for rate in rates.values() if rate]
+    return f"{live[0]:g}" if len(set(live)) == 1 else f"{live[0]:g} at the input to {live[-1]:g} at the head"
 
 
 def best_row(rows: tuple[Mapping[str, Any], ...], first: int = 0) -> int | None:

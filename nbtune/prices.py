@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -87,7 +87,7 @@ class _Laps(Callback):  # type: ignore[misc]
             self.sizes[at] = sum(one.numel() * one.element_size() for one in found) // max(1, len(found[0]))
             for one in found:
                 if one.requires_grad:
-                    one.register_hook(lambda grad: self._pass(at, grad))
+                    cast(Any, one).register_hook(lambda grad: self._pass(at, grad))
 
         return hook
 

@@ -2,127 +2,107 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
+from difflib import get_close_matches
 from typing import Any
 
-from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value
+from nbtune._lr import Curve, Decay, Rates, decay, many, nothing_trains
+from nbtune._numbers import rate, shown
+from nbtune._source import source
 from nbtune.errors import InputError, InputTypeError, nearest
 
-__all__ = ["Decay", "Rates", "decay", "resolve"]
+__all__ = ["Decay", "Rates", "check", "decay", "resolve", "source"]
 
-_FORMS = "a number, slice(lo, hi), decay(top, factor), a dict by group name, or one rate per group"
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The learning rate of every group, in forward order; 0 for a group that is still.
-
-    Raises InputError if names and values do not pair up, a value is negative or not finite, or all are 0.
-
-    Example:
-        >>> resolve(slice(1e-5, 1e-3), ["stem", "layer1", "head"], [False, False, False])
-        Learning rates: stem 1e-05, layer1 0.0001, head 0.001.
-    """
-
-    names: tuple[str, ...]  # groups, input to head
-    values: tuple[float, ...]  # per step, as the optimizer takes it; 0.0 = still
-
-    def __post_init__(self) -> None:
-        if len(self.names) != len(self.values) or len(set(self.names)) != len(self.names):
-            raise InputError(
-                f"{len(self.values)} rates for {len(self.names)} names.",
-                rule="every group has one rate, and no two groups share a name.",
-                likely="the groups changed after the rates were made.",
-                next="resolve(lr, names, still) makes the table from the groups as they are.",
-            )
-        for name, value in zip(self.names, self.values, strict=True):
-            _number(value, f"the rate of {name}", zero=True)
-        if not any(self.values):
-            raise _nothing_trains()
-
-    @property
-    def top(self) -> float:
-        """The largest rate: the one that an LR curve is about."""
-        return max(self.values)
-
-    @property
-    def training(self) -> dict[str, float]:
-        """Rate by name, of the groups that train only: what the optimizer holds."""
-        return {name: value for name, value in zip(self.names, self.values, strict=True) if value}
-
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """Rate over top rate, of the groups that train only; each in (0, 1]."""
-        return tuple(value / self.top for value in self.training.values())
-
-    def scaled(self, to: float) -> Rates:
-        """The same proportions with `to` as the top rate."""
-        to = _number(to, "to")
-        return Rates(self.names, tuple(value / self.top * to for value in self.values))
-
-    def frame(self) -> Any:
-        """A pandas frame with columns group, lr; a row a group."""
-        import pandas as pd
-
-        return pd.DataFrame({"group": self.names, "lr": self.values})
-
-    def plot(self) -> Chart:
-        """A bar a group on a logarithmic axis; still groups have no bar and are marked."""
-        figure, ax = chart(repr(self))
-        floor = min(self.training.values()) / 3
-        ax.bar(self.names, [max(value - floor, 0.0) for value in self.values], bottom=floor, color=WARM)
-        for at, value in enumerate(self.values):
-            text, colour = (f"{value:.2g}", WARM) if value else ("❄ still", COLD)
-            ax.annotate(text, (at, value or floor), (0, 3), textcoords="offset points", ha="center", color=colour)
-        ax.set_yscale("log")
-        ax.set_ylim(floor, self.top * 2)
-        ax.set_ylabel("learning rate (log)")
-        ax.grid(False, axis="x")
-        return figure
-
-    def __repr__(self) -> str:
-        pairs = zip(self.names, self.values, strict=True)
-        texts = [f"{name} {value:.3g}" if value else f"{name} still" for name, value in pairs]
-        return f"Learning rates: {', '.join(texts)}."
-
-    def _repr_html_(self) -> str:
-        rows = [(n, f"▲ {v:.3g}" if v else "❄ still") for n, v in zip(self.names, self.values, strict=True)]
-        sentence = f"{len(self.training)} of {len(self.names)} groups train, at most at {self.top:.3g}."
-        return html_value("Learning rates", sentence, html_table(["group", "learning rate"], rows))
+_FORMS = "a number, slice(lo, hi), decay(top, factor), a dict by group name, one rate per group, or an LR curve"
 
 
-@dataclass(frozen=True)
-class Decay:
-    """Layer-wise decay: `top` for the head, and `factor` times the rate above for each group below.
+def check(lr: Any, name: str = "lr") -> Any:
+    """`lr` in plain numbers, checked as far as that can be done without knowing the groups.
 
-    Source: discriminative fine-tuning (Howard & Ruder, 2018), as layer-wise decay in ELECTRA (Clark et al.,
-    2020) and BEiT (Bao et al., 2022). Raises InputError or InputTypeError on a value that makes no sense.
+    A float, a slice of floats, a tuple of floats, a dict of floats by group name, or a Decay; an LR curve
+    becomes the rate that it suggests, and a `Rates` the dict that it means. `name`: what the argument is called.
+
+    Raises InputTypeError or InputError as `resolve` does, but for what depends on the groups.
 
     Example:
-        >>> resolve(decay(1e-3, 0.5), ["block0", "block1", "head"], [True, False, False])
-        Learning rates: block0 still, block1 0.0005, head 0.001.
+        >>> check([1e-4, 1e-3]), check(slice(2e-3))
+        ((0.0001, 0.001), slice(None, 0.002, None))
     """
+    if isinstance(lr, Decay):
+        return lr
+    if isinstance(lr, Rates):
+        return dict(zip(lr.names, lr.values, strict=True))
+    if isinstance(lr, Curve) and not isinstance(lr, type):
+        return rate(_suggested(lr), "the rate that the LR curve suggests")
+    if isinstance(lr, Mapping):
+        return _checked_names(lr, name)
+    if isinstance(lr, slice):
+        return _checked_ends(lr, name)
+    if isinstance(lr, Iterable) and not isinstance(lr, str | bytes | set | frozenset) and getattr(lr, "ndim", 1) == 1:
+        several = tuple(rate(value, f"{name}[{at}]", zero=True) for at, value in enumerate(lr))
+        return several if any(several) else _refuse_zeros(several, name)
+    return rate(lr, name, forms=_FORMS)
 
-    top: float  # learning rate of the last group that trains
-    factor: float = 0.8  # in (0, 1]; 1 gives every group the same rate
 
-    def __post_init__(self) -> None:
-        _number(self.top, "top")
-        if _number(self.factor, "factor") > 1:
-            raise InputError(
-                f"decay factor {self.factor:g}.",
-                rule="the factor is above 0 and at most 1.",
-                likely="it multiplies once per group below the head: above 1 the stem learns fastest.",
-                next=f"decay({self.top:g}, {1 / self.factor:.3g})",
+def _checked_names(lr: Mapping[Any, Any], name: str) -> dict[str, float]:
+    for key in lr:
+        if not isinstance(key, str):
+            raise InputTypeError(
+                f"{name} has a rate for {shown(key)}.",
+                rule="a dict of rates has group names as its keys.",
+                likely="a group's index instead of its name."
+                if isinstance(key, int)
+                else "a group instead of its name.",
+                next=f'{name}={{"head": 0.001}}, with the names in tuner.groups.',
             )
+    rates = {str(key): rate(value, f"the rate of {key}", zero=True) for key, value in lr.items()}
+    return rates if any(rates.values()) else _refuse_zeros(rates, name)
 
 
-def decay(top: float, factor: float = 0.8) -> Decay:
-    """Layer-wise decay of the learning rate from the head down (see `Decay`)."""
-    return Decay(top, factor)
+def _refuse_zeros(rates: Any, name: str) -> Any:
+    """Raise InputError: several rates of which none is above 0."""
+    raise InputError(
+        f"{name}={rates!r:.80} has no rate above 0." if rates else f"{name} holds no rate.",
+        rule="every group that trains has a rate above 0, so there is at least one.",
+        likely="a group without a rate was meant to be still: freezing does that."
+        if rates
+        else "a collection that was to be filled, or a filter that left nothing.",
+        next=f"{name}=0.001 for every group, or {name}=None for the default.",
+    )
+
+
+def _checked_ends(lr: slice, name: str) -> slice:
+    if lr.stop is None or lr.step is not None:
+        raise InputError(
+            f"{name}={lr}.",
+            rule="slice(lo, hi) or slice(hi), without a step.",
+            likely="the end is missing." if lr.step is None else "a third number; the number of groups is known.",
+            next=f"{name}=slice(1e-5, 1e-3)",
+        )
+    high = rate(lr.stop, "the end of the slice")
+    if lr.start is None:
+        return slice(high)
+    low = rate(lr.start, "the start of the slice")
+    if low > high:
+        raise InputError(
+            f"{name}=slice({low:g}, {high:g}) runs downwards.",
+            rule="the start, for the first group that trains, is at most the end, for the head.",
+            likely="the two ends are swapped: early groups need the smaller steps.",
+            next=f"{name}=slice({high:g}, {low:g})",
+        )
+    return slice(low, high)
+
+
+def _suggested(curve: Curve) -> float:
+    """The curve's suggestion. Raises InputError with its verdict if it makes none."""
+    if curve.suggestion is None:
+        raise InputError(
+            f"an LR curve without a suggestion: {curve.verdict}",
+            rule="a curve is taken as a rate only where it suggests one.",
+            likely="too few steps or seeds, or the loss does not fall.",
+            next="curve.plot(), then give the rate as a number; or tuner.lr_find(seeds=5).",
+        )
+    return curve.suggestion
 
 
 def resolve(lr: Any, names: Sequence[str], still: Sequence[bool]) -> Rates:
@@ -131,80 +111,60 @@ def resolve(lr: Any, names: Sequence[str], still: Sequence[bool]) -> Rates:
     Every form is spread over the groups that train only: they are what the optimizer holds, and fastai
     spreads a slice over the optimizer's groups. `lr` is one of
 
-    - a number: the same rate for all;
+    - a number: the same rate for all; an LR curve: the rate that it suggests;
     - `slice(lo, hi)`: geometric from the first group that trains to the last; `slice(hi)`: `hi / 10` for
       all but the last (both as in fastai, after Howard & Ruder, 2018);
     - `decay(top, factor)`: layer-wise decay;
     - a sequence: one rate per group (0 for a still one), or one per group that trains;
     - a dict by name with every group that trains (0 allowed for a still one); or a `Rates`.
 
-    Raises InputTypeError for anything else, InputError for a value that is negative, zero, not finite, of
-    the wrong length, for an unknown group, or where no group trains.
+    Raises InputTypeError for anything else, InputError for a value that is negative, zero, not finite, above
+    100, of the wrong length, for an unknown group, or where no group trains.
     """
     if len(names) != len(still):
-        raise _length(len(still), names, names, "flags")
+        raise _length(("flag", [float(flag) for flag in still]), names, names)
     live = [name for name, is_still in zip(names, still, strict=True) if not is_still]
     if not live:
-        raise _nothing_trains()
-    values = dict(zip(live, _spread(lr, names, live), strict=True))
+        raise nothing_trains()
+    values = dict(zip(live, _spread(check(lr), names, live), strict=True))
+    if not all(values.values()):
+        raise _vanished([name for name in live if not values[name]])
     return Rates(tuple(names), tuple(values.get(name, 0.0) for name in names))
 
 
 def _spread(lr: Any, names: Sequence[str], live: Sequence[str]) -> list[float]:
-    """One rate for each of `live`."""
-    if isinstance(lr, Rates):
-        lr = dict(zip(lr.names, lr.values, strict=True))
-    if isinstance(lr, Mapping):
+    """One rate for each of `live`, from what `check` gives."""
+    below = range(len(live) - 1, -1, -1)  # groups that train below the last one
+    if isinstance(lr, dict):
         return _by_name(lr, names, live)
-    if isinstance(lr, slice):
-        return _by_slice(lr, len(live))
+    if isinstance(lr, tuple):
+        return _by_position(lr, names, live)
     if isinstance(lr, Decay):
-        return [lr.top * lr.factor**below for below in reversed(range(len(live)))]
-    if isinstance(lr, Iterable) and not isinstance(lr, str | bytes) and getattr(lr, "ndim", 1) == 1:
-        return _by_position(list(lr), names, live)
-    return [_number(lr, "lr")] * len(live)
+        return [lr.top * lr.factor**number for number in below]
+    if isinstance(lr, slice) and lr.start is None:
+        return [lr.stop / 10] * (len(live) - 1) + [lr.stop]
+    if isinstance(lr, slice):
+        return [lr.stop * (lr.start / lr.stop) ** (number / max(len(live) - 1, 1)) for number in below]
+    return [lr] * len(live)
 
 
-def _by_slice(lr: slice, n: int) -> list[float]:
-    if lr.stop is None or lr.step is not None:
-        raise InputError(
-            f"lr={lr}.",
-            rule="slice(lo, hi) or slice(hi), without a step.",
-            likely="an end that is missing, or a third number.",
-            next="lr=slice(1e-5, 1e-3)",
-        )
-    high = _number(lr.stop, "the end of the slice")
-    if lr.start is None:
-        return [high / 10] * (n - 1) + [high]
-    low = _number(lr.start, "the start of the slice")
-    if low > high:
-        raise InputError(
-            f"lr=slice({low:g}, {high:g}) runs downwards.",
-            rule="the start, for the first group that trains, is at most the end, for the head.",
-            likely="the two ends are swapped: early groups need the smaller steps.",
-            next=f"lr=slice({high:g}, {low:g})",
-        )
-    return [high * (low / high) ** (below / max(n - 1, 1)) for below in reversed(range(n))]
+def _by_position(lr: tuple[float, ...], names: Sequence[str], live: Sequence[str]) -> list[float]:
+    for told in (names, live):
+        if len(lr) == len(told):
+            return _by_name(dict(zip(told, lr, strict=True)), names, live)
+    raise _length(("rate", lr), names, live)
 
 
-def _by_position(lr: list[Any], names: Sequence[str], live: Sequence[str]) -> list[float]:
-    if len(lr) == len(names):
-        return _by_name(dict(zip(names, lr, strict=True)), names, live)
-    if len(lr) == len(live):
-        return _by_name(dict(zip(live, lr, strict=True)), names, live)
-    raise _length(len(lr), names, live, "rates")
-
-
-def _by_name(lr: Mapping[Any, Any], names: Sequence[str], live: Sequence[str]) -> list[float]:
+def _by_name(lr: Mapping[str, float], names: Sequence[str], live: Sequence[str]) -> list[float]:
     for name, value in lr.items():
         if name not in names:
             raise InputError(
                 f"lr has a rate for {name!r}, which is no group.",
                 rule=f"the groups are {', '.join(names)}.",
-                likely="a typo, or a name of another model.",
-                next=nearest(str(name), names),
+                likely="a typing slip." if get_close_matches(name, names, cutoff=0.5) else "a name of another model.",
+                next=nearest(name, names),
             )
-        if name not in live and _number(value, f"the rate of {name}", zero=True):
+        if name not in live and value:
             raise InputError(
                 f"lr gives {name} a rate of {value:g}, but {name} is still.",
                 rule="a still group has no rate, or 0.",
@@ -219,53 +179,30 @@ def _by_name(lr: Mapping[Any, Any], names: Sequence[str], live: Sequence[str]) -
             likely="more groups train than when the rates were written.",
             next=f"add {missing[0]!r}, or freeze it.",
         )
-    return [_number(lr[name], f"the rate of {name}") for name in live]
+    return [rate(lr[name], f"the rate of {name}") for name in live]
 
 
-def _number(value: Any, what: str, zero: bool = False) -> float:
-    """`value` as a float that is finite and above 0 (with `zero`, 0 or above)."""
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()  # a 0-d array or tensor, as a finder's reading may be
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputTypeError(
-            f"{what} is {value!r}, a {type(value).__name__}.",
-            rule=f"a learning rate is {_FORMS}.",
-            likely="a number written as text." if isinstance(value, str) else "another argument's value.",
-            next="lr=1e-3, or lr=slice(1e-5, 1e-3)",
-        )
-    number = float(value)
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
-        raise InputError(
-            f"{what} is {number:g}.",
-            rule="a rate is finite and above 0.",
-            likely=_likely(number),
-            next="freeze a group that shall not learn; otherwise a rate such as 1e-3.",
-        )
-    return number
-
-
-def _likely(number: float) -> str:
-    if number == 0:
-        return "a group was meant to stay as it is; a rate of 0 would still cost its training."
-    if number < 0:
-        return "a sign too many, or an exponent without its base: 1e-3, not -3."
-    return "a computed rate that overflowed, or an LR curve without a finite reading."
-
-
-def _length(given: int, names: Sequence[str], live: Sequence[str], what: str) -> InputError:
-    some = "" if len(live) == len(names) else f", or one for each of the {len(live)} that train"
+def _vanished(names: Sequence[str]) -> InputError:
+    """Rates that were divided until no float above 0 was left."""
     return InputError(
-        f"{given} {what} for {len(names)} groups.",
-        rule=f"one for each of the {len(names)} groups ({', '.join(names)}){some}.",
-        likely="they were written for another model, or for another freezing.",
-        next="a dict by group name says which is which.",
+        f"the rate of {names[0]} falls to 0.",
+        rule="every group that trains has a rate above 0.",
+        likely="a decay or a slice that falls too steeply for so many groups.",
+        next="lr=nt.rates.decay(1e-3, 0.8), or freeze the first groups.",
     )
 
 
-def _nothing_trains() -> InputError:
+def _length(given: tuple[str, Sequence[float]], names: Sequence[str], live: Sequence[str]) -> InputError:
+    """One rate (or flag) for each group was expected; `given`: what they are, and their values."""
+    word, values = given
+    some = "" if len(live) == len(names) else f", or one for each of the {len(live)} that train"
+    low, high = min((value for value in values if value), default=0.001), max(values, default=0.001)
+    causes = {1: "one rate for all, in brackets.", 2: "the two ends of a range, which is a slice."}
+    rates = word == "rate"
+    line = f"lr={high:g}" if low == high else f"lr=slice({low:g}, {high:g})"
     return InputError(
-        "every group is still.",
-        rule="at least one group trains.",
-        likely="all groups were frozen, the head too.",
-        next='tuner.freeze_to("head"), or tuner.unfreeze().',
+        f"{many(len(values), word)} for {many(len(names), 'group')}.",
+        rule=f"one for each of the {many(len(names), 'group')} ({', '.join(names)}){some}.",
+        likely=(causes if rates else {}).get(len(values), "they were written for another model or another freezing."),
+        next=line if rates else "one flag a group, in forward order.",
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from nbtune._display import html_table, html_value
-from nbtune.errors import InputError, InputTypeError
-from nbtune.phases import Phase
+from nbtune._calls import told
+from nbtune._numbers import rate, real, whole
+from nbtune._recipe import Recipe
+from nbtune.phases import PASSES, SKIPPED, Phase
+from nbtune.rates import check, decay
 
 __all__ = [
     "DEFAULT_BODY",
@@ -25,74 +26,15 @@ DEFAULT_HEAD: float = 1e-3
 DEFAULT_BODY: slice = slice(1e-4, 1e-3)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Phases to run one after the other.
-
-    Raises InputError or InputTypeError if there are none, one is no Phase, or `keep` is unknown.
-    """
-
-    phases: tuple[Phase, ...]
-    name: str = "recipe"
-    source: str = ""  # author and year of the method
-    keep: str = "best"  # the state after the run: "best" by valid loss across all phases, or "last"
-    fresh: bool = False  # draw every weight anew before the first phase
-    call: str = ""  # the call that made it, for scripts
-
-    def __post_init__(self) -> None:
-        if not self.phases or not all(isinstance(phase, Phase) for phase in self.phases):
-            raise InputTypeError(
-                f"phases={self.phases!r}.",
-                rule="a recipe is a tuple of one or more Phase values.",
-                likely="one Phase without its comma: (phase) is no tuple.",
-                next="Recipe((Phase(4, first='head'), Phase(6)))",
-            )
-        if self.keep not in ("best", "last"):
-            raise InputError(
-                f"keep={self.keep!r}.",
-                rule='keep is "best" or "last".',
-                likely="a misspelt word.",
-                next='keep="best"',
-            )
-
-    @property
-    def code(self) -> str:
-        """The recipe as source."""
-        parts = [
-            f"({', '.join(f'nt.{phase!r}' for phase in self.phases)},)",
-            f"keep={self.keep!r}",
-            f"fresh={self.fresh!r}",
-        ]
-        return f"nt.recipes.{self.call}" if self.call else f"nt.Recipe({', '.join(parts)})"
-
-    @property
-    def epochs(self) -> int:
-        """Passes over the training set in all."""
-        return sum(phase.epochs for phase in self.phases)
-
-    def __repr__(self) -> str:
-        return f"{self.name}: {', then '.join(map(repr, self.phases))}; keeps the {self.keep} state."
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (number, phase.epochs, _trains(phase.first), _rate(phase.lr)) for number, phase in enumerate(self.phases, 1)
-        ]
-        sentence = f"{self.epochs} epochs in all; keeps the {self.keep} state. {self.source}".strip()
-        return html_value(self.name, sentence, html_table(["phase", "epochs", "trains", "lr"], rows))
+def _passes(value: Any, name: str, good: int) -> int:
+    return whole(value, name, PASSES, good, SKIPPED)
 
 
-def _trains(first: int | str) -> str:
-    """What trains, in words."""
-    words = {0: "all groups", -1: "the head"}
-    return words.get(first, f"from {first} on") if isinstance(first, int) else f"from {first} on"
+def _lr(value: Any, name: str) -> Any:
+    return None if value is None else check(value, name)
 
 
-def _rate(lr: Any) -> str:
-    if isinstance(lr, slice) and lr.start is not None:
-        return f"{lr.start:g} at the input to {lr.stop:g} at the head"
-    return "the default" if lr is None else str(lr)
-
-
+@told
 def probe_then_finetune(
     head_epochs: int = 20,
     body_epochs: int = 30,
@@ -108,17 +50,20 @@ def probe_then_finetune(
     "Fine-Tuning can Distort Pretrained Features"). The still phase sees the items without augmentation, so
     that its many epochs cost about one. Rates and weight decay were chosen on the digits' validation split.
     """
-    head = Phase(head_epochs, first=-1, lr=head_lr, wd=wd, augment=False)
-    body = Phase(body_epochs, first=0, lr=body_lr, wd=wd)
+    first, second = _passes(head_epochs, "head_epochs", 20), _passes(body_epochs, "body_epochs", 30)
+    head = Phase(first, first=-1, lr=_lr(head_lr, "head_lr"), wd=wd, augment=False)
+    body = Phase(second, first=0, lr=_lr(body_lr, "body_lr"), wd=wd)
     return Recipe((head, body), "probe_then_finetune", "Kumar et al. (2022).", keep)
 
 
+@told
 def linear_probe(epochs: int = 20, *, lr: Any = DEFAULT_HEAD, wd: float | None = 0.05, keep: str = "last") -> Recipe:
     """The head alone on a still body: the baseline that every fine-tuning must beat (Kornblith et al., 2019)."""
     head = Phase(epochs, first=-1, lr=lr, wd=wd, augment=False)
     return Recipe((head,), "linear_probe", "Kornblith et al. (2019).", keep)
 
 
+@told
 def fine_tune(
     epochs: int,
     base_lr: float = 2e-3,
@@ -133,12 +78,16 @@ def fine_tune(
 
     Howard & Ruder (2018); the figures are fastai's. Unlike fastai's, the frozen body is truly still.
     """
+    epochs, freeze_epochs = _passes(epochs, "epochs", 4), _passes(freeze_epochs, "freeze_epochs", 1)
+    base_lr = rate(base_lr, "base_lr")
+    lr_mult = real(lr_mult, "lr_mult", "the head's rate over the input's", 1.0, good=100.0)
     half = base_lr / 2
     head = Phase(freeze_epochs, first=-1, lr=slice(base_lr), pct_start=0.99)
     body = Phase(epochs, first=0, lr=slice(half / lr_mult, half), pct_start=pct_start, div=div)
     return Recipe((head, body), "fine_tune", "Howard & Ruder (2018), as in fastai.", keep)
 
 
+@told
 def gradual_unfreezing(
     groups: int,
     epochs: int = 1,
@@ -152,13 +101,15 @@ def gradual_unfreezing(
 
     Rates fall by `factor` a group (Howard & Ruder, 2018, who give 2.6).
     """
-    from nbtune.rates import decay
+    groups = whole(groups, "groups", "the number of groups, len(tuner.groups)", 6, "an empty list was counted.")
+    epochs, last_epochs = _passes(epochs, "epochs", 1), _passes(last_epochs, "last_epochs", 4)
+    factor = real(factor, "factor", "what the rate is divided by from group to group", 1.0, good=2.6)
+    rates = decay(rate(lr, "lr"), 1 / factor)
+    parts = [Phase(epochs, first=-count, lr=rates) for count in range(1, groups)]
+    return Recipe((*parts, Phase(last_epochs, lr=rates)), "gradual_unfreezing", "Howard & Ruder (2018).", keep)
 
-    rate = decay(lr, 1 / factor)
-    parts = [Phase(epochs, first=-count, lr=rate) for count in range(1, groups)]
-    return Recipe((*parts, Phase(last_epochs, lr=rate)), "gradual_unfreezing", "Howard & Ruder (2018).", keep)
 
-
+@told
 def from_scratch(epochs: int = 45, lr: Any = 1e-3, *, wd: float | None = 0.05, keep: str = "best") -> Recipe:
     """The same network from random weights: the baseline that a pretrained body must beat."""
     return Recipe((Phase(epochs, lr=lr, wd=wd),), "from_scratch", "", keep, fresh=True)

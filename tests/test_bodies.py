@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from nbtune import bodies
+from nbtune import bodies, tasks
 from nbtune.bodies.images import as_batch
 from nbtune.bodies.letters import LetterNet
 from nbtune.bodies.own import own_body
@@ -40,17 +42,76 @@ def test_table_says_what_can_be_tuned() -> None:
     assert not row["needs network"]
 
 
-@pytest.mark.parametrize(("name", "near"), [("leters", "did you mean letters"), ("xyz", "known are letters")])
-def test_an_unknown_name(name: str, near: str) -> None:
-    with pytest.raises(InputError, match=near) as error:
+@pytest.mark.parametrize(
+    ("name", "likely", "better"),
+    [
+        ("leters", "a misspelling", "did you mean letters?"), ("Letters ", "a capital letter or a space", "letters"),
+        ("xyz", "another library", "task.learner(network)"), ("", "an empty text", 'task.learner("letters")'),
+        ("resnet34", "of torchvision", "create_vision_model(models.resnet34, n)"),
+        ("vit_b_16", "of torchvision", "torchvision.models.vit_b_16("),
+        ("timm:convnext_atto", "of timm", "timm.create_model('convnext_atto', pretrained=True, num_classes=n)"),
+        ("hf:microsoft/resnet-18", "of transformers", "'microsoft/resnet-18', num_labels=n"),
+        ("microsoft/resnet-18", "hub", "'microsoft/resnet-18', num_labels=n"),
+        ("net.pth", "a file of weights", "torch.load('net.pth', weights_only=True)"),
+        ("net.safetensors", "a file of weights", "load_model(network, 'net.safetensors')"),
+        ("net.pkl", "fastai exported", "load_learner('net.pkl').model"),
+    ],
+)  # fmt: skip
+def test_an_unknown_name(name: str, likely: str, better: str) -> None:
+    with pytest.raises(InputError, match='this version ships "letters"') as error:
         bodies.get(name)
     _four_parts(error)
+    assert likely in error.value.likely
+    assert better in error.value.next
 
 
-@pytest.mark.parametrize("name", [None, 3, ["letters"]])
-def test_a_name_that_is_no_text(name: object) -> None:
-    with pytest.raises(InputTypeError, match="a name is text"):
-        bodies.get(name)  # type: ignore[arg-type]
+def _line(name: str) -> str:
+    """What the error says to write instead, its weights random: they would be downloaded."""
+    with pytest.raises(InputError) as error:
+        bodies.get(name)
+    line = error.value.next.replace("pretrained=True", "pretrained=False")
+    return line.replace("resnet34, n)", "resnet18, n, pretrained=False)")
+
+
+@pytest.mark.parametrize("name", ["resnet34", "timm:convnext_atto", "hf:small"])
+def test_the_line_for_another_library_works(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = {"resnet34": "torchvision", "timm:convnext_atto": "timm", "hf:small": "transformers"}[name]
+    names: dict[str, Any] = {"nn": nn, "task": tasks.digits(shots=2), library: pytest.importorskip(library)}
+    line = _line(name)
+    if library == "transformers":
+        made, kind = names[library], names[library].AutoModelForImageClassification
+        config = made.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic")
+
+        def small(_: str, num_labels: int, **__: Any) -> Any:
+            config.num_labels = num_labels
+            return kind.from_config(config)
+
+        monkeypatch.setattr(kind, "from_pretrained", small)
+        line = "\n".join(part[4:] for part in line.splitlines()[1:])
+    exec(line.replace("task.learner", "learn = task.learner"), names)
+    x, _ = names["learn"].dls.one_batch()
+    assert x.shape[1] == 3
+    assert names["learn"].model(x).shape == (len(x), 10)
+
+
+@pytest.mark.parametrize(
+    ("body", "likely", "better"),
+    [
+        (None, "never set", 'task.learner("letters")'), (3, "another argument's value", 'task.learner("letters")'),
+        (["letters"], "several bodies", "for body in bodies"),
+        ({"weight": 1}, "a table of weights", "network.load_state_dict(weights)"),
+        (Path("net.pth"), "a file of weights", "torch.load('net.pth'"),
+        (SimpleNamespace(model=nn.Linear(2, 2)), "a Learner", "task.learner(learn.model)"),
+        (SimpleNamespace(module=nn.Linear(2, 2)), "a loaded bundle", "task.learner(model.module)"),
+        (nn.Linear(2, 2), "needs no name", "task.learner(network)"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_text(body: Any, likely: str, better: str) -> None:
+    with pytest.raises(InputTypeError) as error:
+        bodies.get(body)
+    _four_parts(error)
+    assert likely in error.value.likely
+    assert better in error.value.next
 
 
 def test_a_body_shows_itself() -> None:
@@ -173,31 +234,63 @@ def test_colour_becomes_grey_by_its_weights() -> None:
 
 
 def test_no_images_are_an_empty_batch() -> None:
-    assert bodies.get("letters").prepare([]).shape == (0, 1, 32, 32)
+    for none in ([], (), np.array([]), IMAGES[:0]):
+        assert bodies.get("letters").prepare(none).shape == (0, 1, 32, 32)
+
+
+GREY = IMAGES[:, :, :, None]
+MIXED = np.array([IMAGES[0], IMAGES[1, :8]], dtype=object)
 
 
 @pytest.mark.parametrize(
-    ("images", "kind", "words"),
+    ("images", "likely"),
     [
-        (np.zeros((4, 1024), bool), InputTypeError, "dtype bool"),
-        (np.zeros((4, 32, 32), complex), InputTypeError, "complex"),
-        (np.full((4, 32, 32), 300), InputTypeError, "int64"),
-        (np.full((4, 32, 32), -1), InputTypeError, "int64"),
-        (np.full((4, 32, 32), 16.0), InputError, "float pixels are from 0 to 1"),
-        (np.full((4, 32, 32), -0.1), InputError, "float pixels are from 0 to 1"),
-        (np.full((4, 32, 32), np.nan), InputError, "not finite"),
-        (np.zeros(1024, np.uint8), InputError, "shape"),
-        (np.zeros((2, 1, 32, 32), np.uint8), InputError, "shape"),
-        (np.zeros((2, 32, 0), np.uint8), InputError, "shape"),
-        ("digit.png", InputTypeError, "open it first"),
-        (3, InputTypeError, "arrays or PIL images"),
-        ([(IMAGES[0], 3)], InputTypeError, "item with its label"),
+        (IMAGES > 99, "a mask"), (torch.tensor(IMAGES > 99), "a mask"), (IMAGES * 1j, "Fourier"),
+        (IMAGES.astype(int) + 45, "to 300"), (IMAGES.astype(int) - 1, "such as -1"),
+        (IMAGES.astype(np.int8), "read as signed"), (IMAGES / 255 * 16, "scikit-learn"), (IMAGES * 1.0, "as float"),
+        (IMAGES + 45.0, "16 bits"), (IMAGES / 127.5 - 1, "from -1 to 1"), (IMAGES - 60.0, "below 0"),
+        (IMAGES / 254.5, "just above 1"), (IMAGES[0].ravel(), "flat pixels of one image"),
+        (IMAGES.reshape(4, -1), "an image a row"), (IMAGES[:, None], "as torch has them"),
+        (torch.tensor(IMAGES)[:, None].repeat(1, 3, 1, 1), "as torch has them"), (GREY, "one channel"),
+        (GREY[0], "one channel"), (GREY.repeat(4, -1), "transparency"), (GREY[0].repeat(4, -1), "transparency"),
+        (GREY.repeat(5, -1), "several bands"), (GREY[0].repeat(5, -1), "several bands"), (IMAGES[:, :0], "a crop"),
+        (MIXED, "different sizes"), (IMAGES.astype(object), "as a table gives them"),
+        (IMAGES.tolist(), "lists of numbers"), ({"a": IMAGES[0]}, "by name"), (tasks.digits(1), "three splits"),
+        ([(IMAGES[0], 3)], "a list of items"), ([(IMAGES[0], "three")], "a list of items"),
+        (torch.tensor(IMAGES).to_sparse(), "few entries"),
     ],
-)
-def test_bad_images_are_refused(images: object, kind: type[NbtuneError], words: str) -> None:
-    with pytest.raises(kind, match=words) as error:
+)  # fmt: skip
+def test_what_is_said_of_bad_images_mends_them(images: Any, likely: str) -> None:
+    prepare = bodies.get("letters").prepare
+    with pytest.raises(NbtuneError) as error:
+        prepare(images)
+    _four_parts(error)
+    assert likely in error.value.likely
+    mended = eval(error.value.next.split(", or")[0], {"numpy": np, "images": images, "items": images, "task": images})
+    assert prepare(getattr(mended, "x", mended)).shape[1:] == (1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("images", "likely"),
+    [
+        (IMAGES / 50 - 2.5, "normalised already"), (np.full((2, 32, 32), -5.0), "normalised already"),
+        (np.where(IMAGES > 99, np.nan, 0.5), "0 by 0"), (np.where(IMAGES > 99, np.inf, 0.5), "a division by 0, or"),
+        (np.zeros(7), "labels"), (np.array(3), "one number"), (IMAGES[:, None, None, None], "6 axes"),
+        (np.array(["a.png"]), "names of image files"), (np.array(["a.png"], object), "names of image files"),
+        ("digit.png", "name of a file"), (Path("digit.png"), "name of a file"), (b"PNG", "content of an image file"),
+        (3, "a label beside"), (None, "could not be read"), (print, "another library"),
+    ],
+)  # fmt: skip
+def test_bad_images_that_no_line_mends(images: Any, likely: str) -> None:
+    with pytest.raises(NbtuneError) as error:
         bodies.get("letters").prepare(images)
     _four_parts(error)
+    assert likely in error.value.likely
+
+
+def test_a_stack_of_narrow_images_is_no_image_with_channels() -> None:
+    assert as_batch(np.zeros((4, 20, 5), np.uint8), (32, 32), 1).shape == (4, 1, 32, 32)
+    assert as_batch(torch.zeros(2, 32, 32, dtype=torch.bfloat16), (32, 32), 1).shape == (2, 1, 32, 32)
 
 
 def test_normalise_uses_the_bodys_statistics() -> None:
@@ -232,7 +325,16 @@ def test_a_callable_is_called_with_the_number_of_classes() -> None:
 @pytest.mark.parametrize(
     ("network", "kind", "words"),
     [
-        (nn.Linear(5, 2), InputError, "takes the task's images"),
+        (nn.Linear(5, 2), InputError, r"takes a batch of the task's images"),
+        (nn.Linear(5, 2), InputError, r"images of another size(.|\n)*nn\.Linear\(1024, 2\)"),
+        (nn.Conv2d(1, 2, 1), InputError, r"a network without a head(.|\n)*nn\.Linear\(2, n\)"),
+        (nn.Flatten(), InputError, r"another number of classes(.|\n)*nn\.Linear\(1024, 2\)"),
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), InputError, r"torch\.zeros\(2, 1, 32, 32\)"),
+        (lambda n: None, InputTypeError, r"gave nothing(.|\n)*a return that is missing"),
+        (lambda n: (nn.Linear(2, n), 3), InputTypeError, r"inside another value(.|\n)*make\(n\)\[0\]"),
+        (lambda n: 1 / 0, InputError, r"division by zero(.|\n)*an error in that function"),
+        (nn.Linear, InputError, r"needs other arguments(.|\n)*Linear\(\.\.\., n\)"),
+        (nn.Identity, InputError, "takes a batch|gives scores"),
         (nn.Sequential(nn.Flatten(), nn.Linear(1024, 7)), InputError, "a score for each class"),
         (lambda n: "net", InputTypeError, r"gives a torch\.nn\.Module"),
         ({"weight": 1}, InputTypeError, "a body is a name"),

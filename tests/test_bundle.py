@@ -9,6 +9,7 @@ import pickle
 import random
 import shutil
 import stat
+import warnings
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -112,6 +113,10 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+# Most networks here are no bodies of nbtune; the warning of it has its own test.
+pytestmark = pytest.mark.filterwarnings("ignore:A bundle holds no code")
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> None:
@@ -171,7 +176,7 @@ def test_a_network_of_ones_own(digits: SimpleNamespace, tmp_path: Path) -> None:
     parts = parts_of(learn.nbtune_origin)
     assert parts["architecture"] is None
     place = save(tmp_path / "own", model=learn.model, groups=(), **parts)
-    with pytest.raises(InputError, match="author's own") as caught:
+    with pytest.raises(InputError, match="no network was given") as caught:
         load(place)
     four_parts(caught.value)
     fresh = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 10))
@@ -285,7 +290,7 @@ def test_every_form_of_an_image_gives_the_same(model: Model, tmp_path: Path) -> 
 
 
 def test_no_image_gives_no_row(model: Model) -> None:
-    for none in ([], IMAGES[:0]):
+    for none in ([], (), iter([]), np.array([]), IMAGES[:0]):
         frame = model.predict(none)
         assert list(frame.columns) == ["label", "a", "b", "c"]
         assert len(frame) == 0
@@ -298,9 +303,14 @@ def test_a_class_called_label(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("items", "what"), [
     (np.zeros((2, 3, 8, 8), np.uint8), "shape"), (np.zeros(64, np.uint8), "shape"), (np.zeros((8, 8)) + 7, "from 7"),
-    (np.full((8, 8), np.nan), "finite"), (np.array([["a"]]), "dtype"), (7, "int"), (None, "NoneType"),
-    (["no/such/file.png"], "no image file"), ("nowhere.png", "no image file"), ({"a": 1}, "dict"),
-    (pd.DataFrame({"path": ["a"]}), "DataFrame"), (b"\x89PNG", "bytes"), ([IMAGES[0], None], "NoneType"),
+    (np.full((8, 8), np.nan), "finite"), (np.array([["a"]]), "dtype"), (7, "int"), (None, "None"),
+    (["no/such/file.png"], "a folder that is not there: 'no/such'"), ("nowhere.png", "a misspelling"),
+    (".", "Path('.').glob"), ({"a": 1}, "list(items.values())"), (pd.Series(["a"]), "list(column)"),
+    (pd.DataFrame({"path": ["a"]}), 'list(frame["path"])'), (b"\x89PNG", "BytesIO(items)"),
+    ([IMAGES[0], None], "None among the images"), ((IMAGES[0], 3), "Next: items[0]"),
+    ([(IMAGES[0], 3)], "[image for image, label in items]"), (SimpleNamespace(dataset=1), "a DataLoader"),
+    (np.zeros((2, 0, 8), np.uint8), "a crop"), (np.zeros((2, 8, 8, 5)), "several bands"),
+    (np.full((2, 8, 8), -5.0), "normalised already"), (IMAGES.astype(object), "as a table gives them"),
 ])  # fmt: skip
 def test_bad_items_are_refused_in_four_parts(model: Model, items: Any, what: str) -> None:
     with pytest.raises(NbtuneError) as caught:
@@ -396,13 +406,15 @@ def test_the_expected_digest(place: Path) -> None:
 
 @pytest.mark.parametrize(("edit", "what"), [
     (lambda d: d.update(schema=2), "schema"), (lambda d: d.update(schema=True), "schema"),
-    (lambda d: d.update(format="other"), "no bundle"), (lambda d: d.update(more=1), "'more'"),
+    (lambda d: d.update(format="other"), "no format of nbtune"), (lambda d: d.update(more=1), "'more'"),
     (lambda d: d.pop("ties"), "'ties'"),
     (lambda d: d["files"].update({"../x": d["files"]["README.md"]}), "'../x'"),
     (lambda d: d["files"].update({"/etc/passwd": d["files"].pop("README.md")}), "'/etc/passwd'"),
     (lambda d: d["files"]["README.md"].update(sha256="0"), "digest"),
     (lambda d: d["files"]["weights.safetensors"].update(bytes=-1), "size"),
-    (lambda d: d["architecture"].update(name="os.system"), "one of letters"),
+    (lambda d: d["architecture"].update(name="os.system"), 'one of "letters"'),
+    (lambda d: d.pop("network"), "'network'"), (lambda d: d["network"].update(parts=1), "network"),
+    (lambda d: d["network"].update(parameters=-1), "network"),
     (lambda d: d["architecture"].update(kwargs={"n_out": 10**9}), "1000000000 outputs"),
     (lambda d: d["architecture"].update(kwargs={"n_out": [1]}), "simple"),
     (lambda d: d["architecture"].update(kwargs={"command": "ls"}), "does not take"),
@@ -691,7 +703,7 @@ def test_a_save_that_died_between_two_renames_is_found_and_healed(tmp_path: Path
     ({"task_card": {"x": object()}}, "object"), ({"task_card": {"x": "\ud800"}}, "Unicode"),
     ({"model": nn.Linear}, "type"), ({"history": [{"x": np.zeros(3)}]}, "ndarray"),
     ({"task_card": {"x": "a" * (1 << 24)}}, "bytes"),
-    ({"model": tiny().to("meta")}, "meta"), ({"model": nn.LazyLinear(3)}, "not loaded"),
+    ({"model": tiny().to("meta")}, "meta"), ({"model": nn.LazyLinear(3)}, "seen no batch"),
     ({"model": nn.Linear(2, 2, dtype=torch.complex64)}, "complex64"),
 ])  # fmt: skip
 def test_bad_input_writes_nothing(tmp_path: Path, change: dict[str, Any], what: str) -> None:
@@ -712,9 +724,168 @@ def test_state_that_is_no_tensor_is_refused(tmp_path: Path) -> None:
     four_parts(caught.value)
 
 
-def test_the_readme_is_for_people(place: Path) -> None:
+def test_the_readme_is_for_people(place: Path, tmp_path: Path) -> None:
     text = (place / "README.md").read_text()
-    assert text.startswith("# three\n\nTell three kinds apart\n")
-    assert "Classes (3): a, b, c" in text
-    assert "CC0" in text
-    assert "model.predict(images)" in text
+    assert text.startswith(
+        '# three: a fine-tuned "tiny" network\n\nTell three kinds apart: one of 3 classes (`a`, `b`, `c`).\n\n##'
+    )
+    assert "| licence | CC0 |" in text
+    assert "| images | train 5 |" in text
+    assert "grey images of 8 × 8 pixels" in text
+    assert "Not measured on a test set" in text
+    assert 'model = nt.load("this-folder")\nmodel.predict(images)' in text
+    own = {
+        "architecture": None,
+        "task_card": {},
+        "metrics": {"accuracy": Estimate(0.9, 0.8, 0.95)},
+        "history": [{}] * 2,
+    }
+    with pytest.warns(UserWarning, match="holds no code"):
+        text = (write(tmp_path / "own", **own) / "README.md").read_text()
+    assert text.startswith("# A fine-tuned Sequential\n\nClassify an image: one of 3")
+    assert "Accuracy on the test set: 0.900 (95 %: 0.800 to 0.950)." in text
+    assert "| accuracy | 0.900 | 0.800 | 0.950 |" in text
+    assert "model=network" in text
+    assert "a Sequential of Conv2d, BatchNorm2d, ReLU, Dropout, Flatten, Linear with 483 parameters" in text
+    assert "| training | 2 epochs" in text
+
+
+def test_the_readme_is_sound_markdown_whatever_the_names(tmp_path: Path) -> None:
+    card = {"name": "x\n# y", "objective": "<b>`|", "source": "a|b\n\n## c", "sizes": {"train": 1}}
+    text = (write(tmp_path / "x", vocab=("`", "# a\n", "|"), task_card=card) / "README.md").read_text()
+    lines = text.split("\n")
+    heads = [i for i, line in enumerate(lines) if line.startswith("#")]
+    assert [lines[i] for i in heads[1:]] == [
+        f"## {n}" for n in ("Use", "Network", "How good it is", "Data", "Versions")
+    ]
+    assert all(lines[i + 1] == "" and (i == 0 or lines[i - 1] == "") for i in heads)
+    assert "\n\n\n" not in text
+    assert text.endswith(".\n")
+    assert text.count("```") == 2
+    assert "<b>" not in text
+    rows = [line for line in lines if line.startswith("|")]
+    assert all(line.replace("\\|", "").count("|") == 3 for line in rows)
+
+
+# A network of one's own
+
+
+def test_saving_ones_own_network_warns_and_load_says_which(tmp_path: Path) -> None:
+    learn = nbtune.Tuner(nbtune.tasks.digits(1).learner(lambda n: nn.Sequential(nn.Flatten(), nn.Linear(1024, n))))
+    with pytest.warns(
+        UserWarning, match=r"a Sequential of Flatten, Linear with 10,250 parameters .*model=network"
+    ) as told:
+        place = learn.save(tmp_path / "own")
+    assert told[0].filename == __file__
+    for give in (nn.Linear(2, 2), nn.Sequential(nn.Flatten(), nn.Linear(1024, 9))):
+        with pytest.raises(BundleError, match="which was a Sequential of Flatten, Linear") as caught:
+            load(place, model=give)
+        four_parts(caught.value)
+    with pytest.raises(InputError, match="for 10 classes, and no network was given") as missing:
+        load(place)
+    assert f"nt.load({str(place)!r}, model=Sequential(...))" in four_parts(missing.value)
+    assert load(place, model=nn.Sequential(nn.Flatten(), nn.Linear(1024, 10))).vocab == tuple("0123456789")
+
+
+def test_saving_a_body_by_name_does_not_warn(digits: SimpleNamespace, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(tmp_path / "x", model=digits.learn.model, groups=(), **parts_of(digits.learn.nbtune_origin))
+
+
+@pytest.mark.parametrize(("model", "words"), [
+    (nn.Linear, "the class of the network"), (lambda n: tiny(n), "the function that makes"),
+    ("letters", "name of a body"),
+    (3, "another argument's value"),
+    (SimpleNamespace(model=nn.Linear(1, 1)), "model=learn.model"),
+])  # fmt: skip
+def test_a_model_that_is_no_network(place: Path, model: Any, words: str) -> None:
+    with pytest.raises(NbtuneError) as caught:
+        load(place, model=model)
+    assert words in four_parts(caught.value)
+
+
+# Where a bundle is
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("bundel", "a misspelling"), ("other", "another bundle"), ("none/x", "'none' is not there either"),
+    ("bundle/weights.safetensors", "instead of its folder"), ("bundle/bundle.json", "instead of its folder"),
+    (".", "the folder around the bundle"), ("empty", "not saved yet"), ("notes", "another folder than"),
+    ("half", "a copy that is not complete"), ("hub", "another library"), ("x.pkl", "fastai exported"),
+    ("x.pth", "torch or fastai saved"), ("x.safetensors", "weights alone"), ("x.zip", "packed"),
+    ("x.txt", "another file"),
+])  # fmt: skip
+def test_what_is_no_bundle_says_what_it_likely_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    home = place.parent
+    monkeypatch.chdir(home)
+    for folder in ("empty", "notes", "half", "hub"):
+        (home / folder).mkdir()
+    for file in ("notes/a.txt", "hub/config.json", "x.pkl", "x.pth", "x.safetensors", "x.zip", "x.txt"):
+        (home / file).write_text("x")
+    for file in ("README.md", "weights.safetensors"):
+        shutil.copy(place / file, home / "half")
+    with pytest.raises(MissingFileError) as caught:
+        load(name)
+    assert words in four_parts(caught.value).replace(str(home), "").replace("/none", "none")
+    if words in ("a misspelling", "instead of its folder", "the folder around the bundle", "another bundle"):
+        assert f"nt.load({str(place)!r})" == caught.value.next
+
+
+@pytest.mark.parametrize(("folder", "words"), [
+    (None, "never set"), ("", "never filled in"), ("  ", "never filled in"), (3, "another argument's value"),
+    (b"abc", "os.fsdecode"), ("a\0b", "a character that no name may have"), ("x" * 5000, "far too long"),
+    ("~nobody-here/x", "a user who is not known"), (nn.Linear(1, 1), "the model itself"),
+    (SimpleNamespace(module=nn.Linear(1, 1)), "loaded already"), (SimpleNamespace(learn=1, save=1), "the Tuner itself"),
+])  # fmt: skip
+def test_a_folder_that_is_no_path(folder: Any, words: str) -> None:
+    for call in (lambda: load(folder), lambda: write(folder)):
+        with pytest.raises(NbtuneError) as caught:
+            call()
+        assert words in four_parts(caught.value)
+
+
+def test_a_file_that_may_not_be_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(safefiles, "open", refuse, raising=False)
+    text = refused(place)
+    assert "a file of another user" in text
+    assert f"chmod -R u+rX {place}" in text
+
+
+@pytest.mark.parametrize(("raw", "words"), [
+    (b"", "an empty file"), (b"{", "cut off or altered"), (b"[]", "it is a list"), (b"3", "it is a number"),
+    (b"{}", "another program"), (b'{"format": "nbtune-bundle", "schema": 9}', "pip install --upgrade nbtune"),
+    (b'{"format": "nbtune-bundle", "schema": 0}', "an edit by hand"),
+])  # fmt: skip
+def test_what_is_wrong_with_bundle_json_is_said(place: Path, raw: bytes, words: str) -> None:
+    (place / "bundle.json").write_bytes(raw)
+    assert words in refused(place)
+
+
+def test_what_is_wrong_with_the_weights_is_said(place: Path) -> None:
+    path = place / "weights.safetensors"
+    raw = path.read_bytes()
+    path.write_bytes(raw[:100])
+    assert f"it has 100 bytes and not {len(raw):,}" in (text := refused(place))
+    assert "broke off" in text
+    path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    assert "its sha256 is another" in (text := refused(place))
+    assert "a damaged disk" in text
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ("ab" * 16, "it has 32 characters"), ("g" * 64, "no hexadecimal digit"), (b"a" * 32, "raw bytes"),
+    ("a" * 64 + "  bundle.json", "the whole line of sha256sum"), ("a" * 64 + "\n", "the end of a line"),
+])  # fmt: skip
+def test_a_digest_of_another_form(place: Path, given: Any, words: str) -> None:
+    assert words in refused(place, InputError, sha256=given)
+
+
+def test_other_files_beside_a_bundle_do_no_harm(place: Path) -> None:
+    (place / "notes.txt").write_text("mine")
+    assert read(place).vocab == ("a", "b", "c")

@@ -170,7 +170,7 @@ def test_any_plan_batch_size_and_dropout_train_the_same_from_kept_features(
         tail = [nn.Sequential(nn.Flatten(), nn.Linear(36, 16)), nn.Sequential(nn.ReLU(), nn.Dropout(drop))]
         return nn.Sequential(*parts, *tail, nn.Linear(16, 10))
 
-    ways = []
+    ways: list[tuple[Any, ...]] = []
     for cache in ("off", "on"):
         learn = learner(make)
         learn.dls.train.bs = learn.dls.valid.bs = bs
@@ -195,7 +195,7 @@ def test_a_second_fit_uses_what_is_kept_and_a_changed_weight_does_not(monkeypatc
     filled = len(seen)
     assert filled
     trained(learn, -1, "on", store=store)
-    assert len(seen) - filled <= 3  # the trial of the boundary, not the items
+    assert len(seen) - filled <= 5  # the trial of the boundary and eight items of each split, not all items
     with torch.no_grad():
         learn.model.layer1[0].conv1.weight[0, 0, 0, 0] += 1
     before = len(seen)
@@ -242,7 +242,8 @@ def test_norms_that_follow_the_data_train_live() -> None:
 def test_too_little_room_trains_live_with_both_sizes() -> None:
     still = trained(learner(MODELS["resnet18"]), -1, "auto", store=Store(budget=1000))[-1]
     assert not still.cached
-    assert "131" in still.why or "allowed" in still.why
+    for part in ("197 kB", "1 kB of memory", "run_dir"):  # 96 items of 512 float32 and an int64 target
+        assert part in still.why
 
 
 def test_after_a_fit_model_and_loaders_are_as_before() -> None:

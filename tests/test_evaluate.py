@@ -192,15 +192,22 @@ def test_sentence_names_the_missed_class() -> None:
     assert "'1' is often invented: 9 of 69 read as '1' are '8'." in said
 
 
-def test_sentence_reads_macro_precision_above_recall() -> None:
-    # A large class swallows small ones: their recall falls, its own precision hardly does.
-    matrix = [[500, 0, 0], [20, 30, 0], [20, 0, 30]]
-    assert "misses more than it invents" in from_confusion(matrix, ["large", "a", "b"]).sentence
-
-
-def test_sentence_reads_macro_recall_above_precision() -> None:
-    matrix = [[400, 50, 50], [0, 30, 0], [0, 0, 30]]
-    assert "invents more than it misses" in from_confusion(matrix, ["large", "a", "b"]).sentence
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        # A large class swallows small ones, which are predicted too rarely.
+        ([[500, 0, 0], [20, 30, 0], [20, 0, 30]], "predicted too rarely, most 'b' (30 times for 50 items)"),
+        # All others fall into 'd', evenly.
+        (
+            [[300, 0, 0, 40], [0, 300, 0, 40], [0, 0, 300, 40], [0, 0, 0, 30]],
+            "too often, most 'd' (150 times for 30 items)",
+        ),
+        ([[400, 50, 50], [0, 30, 0], [0, 0, 30]], "predicted too often, most 'b' (80 times for 30 items)"),
+    ],
+)
+def test_macro_precision_against_recall_is_how_often_classes_are_predicted(matrix: list[list[int]], said: str) -> None:
+    found = from_confusion(matrix, ["a", "b", "c", "d", "e"][: len(matrix)])
+    assert said in found.sentence
 
 
 def test_many_classes_are_many_chances() -> None:
@@ -236,16 +243,16 @@ def test_sentence_calls_noise_noise(share: float) -> None:
 
 
 def test_looks_are_kept_and_warned_of() -> None:
-    assert "looked at" not in certain([0, 1], [0, 1], 2).sentence
+    assert "look 2" not in certain([0, 1], [0, 1], 2).sentence
     again = certain([0, 1], [0, 1], 2, looks=3)
     assert again.looks == 3
-    assert "looked at 3 times" in again.sentence
-    assert "looked at 3 times" in repr(again)
+    assert "look 3 at this test set" in again.sentence
+    assert "look 3 at this test set" in repr(again)
 
 
 def test_shows_itself(digits: SimpleNamespace) -> None:
     found = report(digits.good, digits.y, TEN, items=digits.images, objective="Read <digits>.")
-    assert repr(found).startswith("Read <digits>: accuracy 0.")
+    assert repr(found).startswith("Accuracy 0.")
     html = found._repr_html_()
     assert "&lt;digits&gt;" in html
     assert "log_loss" in html
@@ -331,7 +338,13 @@ def test_compare_with_itself_is_undecided(digits: SimpleNamespace) -> None:
     found = good.compare(good)
     assert (found.verdict, found.p, found.accuracy.value) == ("undecided", 1.0, 0.0)
     assert found.accuracy.low < 0 < found.accuracy.high < 0.01
-    assert "beyond the noise" in found.sentence
+    assert found.sentence == "Both give the same answer on all 600 items."
+
+
+def test_on_other_data_it_is_called_so_and_looks_do_not_matter(digits: SimpleNamespace) -> None:
+    found = report(digits.good, digits.y, TEN, looks=4, data="the validation items")
+    assert "on the validation items (600 items)" in repr(found)
+    assert "test set" not in repr(found) + found.sentence + found._repr_html_()
 
 
 @pytest.mark.parametrize("other", ["targets", "order", "images", "ids", "fewer", "classes"])

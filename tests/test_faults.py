@@ -7,13 +7,15 @@ import os
 import random
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 import nbtune as nt
-from learners import digits
+import test_resume as runs
+from learners import bits, digits
 
 pytestmark = pytest.mark.faults
 
@@ -62,3 +64,54 @@ def test_a_fit_that_is_interrupted_at_any_moment_can_go_on() -> None:
     assert hits >= 10
     assert tuner.fit(1, 1e-3).phases[-1].ended == "finished"
     assert tuner.best().learn is tuner.learn
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[int, Any]:
+    found = {}
+    for workers in (0, 2):
+        tuner = nt.Tuner(runs.learner(workers), seed=3)
+        tuner.run(runs.RECIPE)
+        found[workers] = runs.outcome(tuner)
+    return found
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("at", range(1, runs.STEPS + 1))
+def test_a_run_that_is_ended_after_any_of_its_steps_equals_the_whole_one(
+    at: int, workers: int, whole: Any, tmp_path: Path
+) -> None:
+    runs.check_resumed(workers, "stop" if at % 2 else "raise", at, whole, tmp_path)
+
+
+def test_a_process_that_is_killed_at_random_moments_ends_as_the_whole_one(whole: Any, tmp_path: Path) -> None:
+    draw, kills = random.Random(2), 0
+    for number in range(50):
+        path, done = tmp_path / str(number), False
+        while not done and kills < 50:  # until it is through, each time on from where it was
+            done = runs.killed(path, draw.uniform(0.0, 0.8), workers=0, every=draw.choice([0.0, 0.05]))
+            kills += not done
+        tuner = nt.resume(path, runs.learner())
+        tuner.run()
+        lasting = {"last", "best", "optimizer", "rows", "phases"}  # streams and the recorder end with the process
+        assert lasting.isdisjoint(runs.same(whole[0], runs.outcome(tuner)))
+        if kills >= 50:
+            break
+    assert kills >= 50
+
+
+def test_the_best_of_runs_that_were_ended_at_random_is_that_of_the_joined_history(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    for number in range(100):
+        tuner = nt.Tuner(digits(), run_dir=tmp_path / str(number), seed=number, every=draw.choice([0.0, 60.0]))
+        recipe = nt.Recipe((nt.Phase(2, first="head", lr=1e-2), nt.Phase(3, lr=draw.choice([1e-2, 1.0]))))
+        with contextlib.suppress(runs.Fault):
+            tuner.run(recipe, cbs=runs.Break(draw.randint(1, 14), draw.choice([tuner.stop, runs.fail])))
+        while tuner._queue.todo:
+            tuner = nt.resume(tmp_path / str(number), digits())
+            with contextlib.suppress(runs.Fault):
+                tuner.run(cbs=runs.Break(draw.randint(1, 14), draw.choice([tuner.stop, runs.fail])))
+        expected = nt.Tuner(digits(), seed=number)
+        expected.run(recipe)
+        assert bits(tuner.learn.model) == bits(expected.learn.model)
+        assert tuner.history.best == expected.history.best

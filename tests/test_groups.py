@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nbtune.errors import FreezeError, InputError, InputTypeError
+from nbtune.errors import FreezeError, InputError, InputTypeError, NbtuneError
 from nbtune.groups import Group, index_of, is_norm, read, split
 
 BLOCKS = ("embeddings", "block0", "block1", "block2", "head")
@@ -446,9 +446,9 @@ def test_an_unknown_name_gives_the_nearest() -> None:
     with pytest.raises(FreezeError) as caught:
         index_of(GROUPS, "layer5")
     text = str(caught.value)
-    assert text.startswith('freeze_to("layer5") names no group of this model.')
+    assert text.startswith("'layer5' names no group of this model.")
     assert "Rule: a group is one of stem, layer1, layer2, layer3, layer4, head." in text
-    assert "did you mean layer" in text
+    assert 'Next: "layer4" in its place.' in text
 
 
 @pytest.mark.parametrize("first", [6, -7, 10**9])
@@ -461,6 +461,43 @@ def test_an_index_out_of_range_is_refused(first: int) -> None:
 def test_another_type_is_refused(first: Any) -> None:
     with pytest.raises(InputTypeError, match="index or a name"):
         index_of(GROUPS, first)
+
+
+MEANT: list[tuple[Any, str, str]] = [
+    (-7, "for a model with more groups", '-1 or "head"'),
+    (6, "indices begin at 0", '-1 or "head"'),
+    ("heed", "typing slip", '"head" in its place.'),
+    ("LAYER3", "typing slip", '"layer3" in its place.'),
+    ("bert", "another model", '"head" for the last group.'),
+    ("3", "index written as text", "3 without quotes."),
+    (1.0, "float", "1 in its place."),
+    (None, "nothing was to be still", "0 in its place."),
+    (GROUPS[2], "a group itself", "'layer2' in its place."),
+]
+
+
+@pytest.mark.parametrize(("first", "likely", "better"), MEANT, ids=[str(row[0]) for row in MEANT])
+def test_what_names_no_group_is_told_without_a_verb_that_nobody_wrote(first: Any, likely: str, better: str) -> None:
+    with pytest.raises(NbtuneError) as caught:
+        index_of(GROUPS, first)
+    text = str(caught.value)
+    assert "freeze_to" not in text
+    assert "tuner" not in text
+    assert likely in caught.value.likely
+    assert caught.value.next.startswith(better)
+    if isinstance(first, int | str):
+        assert "stem, layer1, layer2, layer3, layer4, head" in caught.value.rule
+
+
+def test_what_is_no_model_is_told_by_its_kind() -> None:
+    for bad, likely in (("resnet18", "name of a model"), (tv.resnet18, "to be called"), (3, "something else")):
+        with pytest.raises(InputTypeError) as caught:
+            split(bad)  # type: ignore[arg-type]
+        assert likely in caught.value.likely
+    for grain, likely in (("stages", "typing slip"), (3, "another argument")):
+        with pytest.raises(InputError) as error:
+            split(nn.Linear(2, 2), grain)  # type: ignore[arg-type]
+        assert likely in error.value.likely
 
 
 class RMSNormOwn(nn.Module):

@@ -22,7 +22,7 @@ def part(number: int, losses: list[float], fresh: bool = False, **extra: Any) ->
     rows = tuple(
         {
             "phase": number,
-            "epoch": i + 1,
+            "epoch": i,
             "train_loss": 1.0,
             "valid_loss": loss,
             "accuracy": 0.5,
@@ -98,3 +98,35 @@ def test_it_says_how_it_went() -> None:
     assert "NOT still" in text
     assert "<table" in part(1, [1.0])._repr_html_()
     assert "best valid loss" in part(1, [1.0, 0.5]).plot().sentence
+
+
+def test_the_best_is_named_by_phase_and_epoch_where_there_are_several() -> None:
+    assert "at phase 2, epoch 1, accuracy" in repr(part(1, [1.0, 0.9]) + part(2, [0.5, 0.6]))
+
+
+def test_what_came_before_weights_were_drawn_anew_is_said_to_be_of_another_network() -> None:
+    both = part(1, [0.1]) + part(2, [0.9, 0.8], fresh=True)
+    said = "all weights were drawn anew before phase 2, so 2 epochs are of this network; best valid loss 0.800"
+    assert said in repr(both)
+
+
+def test_a_default_rate_is_said() -> None:
+    record = PhaseRecord(1, "all", {"a": 1e-4, "b": 1e-3}, None, "flat", 0, 3, "finished", lr_default=True)
+    text = repr(History((), (record,)))
+    assert "Phase 1 trained at the default rate, 0.0001 at the input to 0.001 at the head." in text
+
+
+@pytest.mark.parametrize(("loss", "shown"), [(3.25e29, "3.25e+29"), (1.2e-7, "1.20e-07"), (0.25, "0.250")])
+def test_figures_are_legible_at_any_size(loss: float, shown: str) -> None:
+    made = part(1, [loss])
+    assert shown in repr(made)
+    assert shown in made._repr_html_()
+
+
+def test_phases_with_other_metrics_and_without_a_finite_loss_are_said_too() -> None:
+    rows = ({"phase": 1, "epoch": 1, "train_loss": 1.0, "valid_loss": 0.1, "seconds": 1.0},)
+    both = History() + History(rows, ()) + part(2, [0.5])
+    assert "best valid loss 0.100" in repr(both)
+    both.plot()
+    assert "no valid loss was finite" in repr(part(1, [math.nan] * 12))
+    part(1, [math.nan] * 12)._repr_html_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from fastcore.foundation import L
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nbtune as nt
+from nbtune._numbers import kind
 from nbtune.errors import InputError, InputTypeError, NbtuneError
-from nbtune.rates import Decay, Rates, decay, resolve
+from nbtune.rates import Decay, Rates, check, decay, resolve, source
 
 NAMES = ("stem", "layer1", "layer2", "head")
 RATE = st.floats(1e-8, 10)
@@ -148,3 +151,99 @@ def test_rates_is_a_value_that_shows_itself() -> None:
 def test_a_table_that_contradicts_itself_cannot_be_built(names: Any, values: Any) -> None:
     with pytest.raises(InputError):
         Rates(names, values)
+
+
+@pytest.mark.parametrize("lr", [1e30, 100.1, 10**400, slice(1e-3, 200), slice(101), [1e-3] * 3 + [1e5], {"head": 1e9}])
+def test_a_rate_that_nobody_uses_is_refused(lr: Any) -> None:
+    with pytest.raises(InputError, match="at most 100"):
+        resolve(lr, NAMES, NONE_STILL)
+    with pytest.raises(InputError, match="at most 100"):
+        check(lr)
+    assert resolve(100, NAMES, NONE_STILL).top == 100
+    with pytest.raises(InputError, match="at most 100"):
+        decay(101)
+
+
+@given(st.integers(2, 6), st.floats(1e-300, 1e-200))
+def test_a_rate_that_falls_to_nothing_is_no_still_group(n: int, factor: float) -> None:
+    names = [f"g{number}" for number in range(n + 1)]
+    with pytest.raises(InputError, match="g0 falls to 0") as error:
+        resolve(decay(1e-3, factor), names, [False] * (n + 1))
+    assert "steeply" in error.value.likely
+
+
+def test_what_can_be_known_without_the_groups_is() -> None:
+    assert check(np.array([1e-4, 1e-3])) == (1e-4, 1e-3)
+    assert check({"head": torch.tensor(0.5)}) == {"head": 0.5}
+    assert check(Rates(("a", "b"), (0.0, 1.0))) == {"a": 0.0, "b": 1.0}
+    assert check(slice(np.float64(1e-3))) == slice(1e-3)
+    assert check(rate for rate in (0, 1)) == (0.0, 1.0)
+    for lr, likely in (
+        ({}, "to be filled"),
+        ([], "to be filled"),
+        ([0, 0], "to be still"),
+        ({0: 1e-3}, "index instead of its name"),
+        ({1e-3}, "several values"),
+        (None, "never set"),
+        (print, "function"),
+        (True, "switch"),
+        (slice(None), "end is missing"),
+        (slice(1, 2, 3), "third number"),
+    ):
+        with pytest.raises(NbtuneError) as error:
+            check(lr, "body_lr")
+        assert likely in error.value.likely
+        assert "body_lr" in str(error.value)
+
+
+def test_rates_of_another_length_are_told_from_a_range_and_a_single_rate() -> None:
+    one, two, seven = says([1e-3]), says([1e-4, 1e-3]), says([1e-3] * 7)
+    assert one.given == "1 rate for 4 groups."
+    assert (one.likely, one.next) == ("one rate for all, in brackets.", "lr=0.001")
+    assert (two.given, two.next) == ("2 rates for 4 groups.", "lr=slice(0.0001, 0.001)")
+    assert "another model" in seven.likely
+    for error in (one, two, seven):
+        resolve(eval(error.next.removeprefix("lr=")), NAMES, NONE_STILL)
+    assert says({"layr1": 1.0}).likely == "a typing slip."
+    assert says({"xyz": 1.0}).likely == "a name of another model."
+
+
+NUMBER = st.floats(allow_nan=False) | st.integers() | st.booleans() | st.none() | st.text(max_size=4)
+PLAIN = st.recursive(
+    NUMBER | st.builds(decay, RATE, st.floats(0.01, 1)) | st.builds(slice, RATE) | st.builds(slice, RATE, RATE, RATE),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner) | st.dictionaries(st.text(max_size=3), inner),
+)
+
+
+@given(PLAIN)
+def test_source_makes_the_value_again(value: Any) -> None:
+    text = source(value)
+    assert text is not None
+    made = eval(text, {"nt": nt})
+    assert (made, type(made)) == (value, type(value))
+
+
+@given(st.floats())
+def test_source_writes_floats_to_the_bit_and_of_any_kind(value: float) -> None:
+    text = source(np.float64(value))
+    assert text == source(value) == source(torch.tensor(value, dtype=torch.float64))
+    assert text is not None
+    assert np.float64(eval(text)).tobytes() == np.float64(value).tobytes() or math.isnan(value)
+
+
+def test_source_of_what_has_a_shorter_form_or_none() -> None:
+    curve = nt.LRCurve([1e-3, 1e-2], [[1.0, 2.0]], 0.02, "", {}, 2)
+    assert source(curve) == "0.02"
+    assert source(slice(None, 0.002, None)) == "slice(0.002)"
+    assert source(Path("a") / "b") == repr(str(Path("a/b")))
+    assert source(np.array([1.0, 2.0])) == "[1.0, 2.0]"
+    assert source(Rates(("a", "b"), (0.0, 1.0))) == "{'a': 0.0, 'b': 1.0}"
+    for unwritable in (object(), print, [1, object()], {"a": print}, slice(object()), np.ones((2, 2)), {1}, nt.LRCurve):
+        assert source(unwritable) is None
+    assert source([1] * 1001) is None  # data, not an argument
+
+
+def test_an_article_fits_its_noun() -> None:
+    assert [kind(value) for value in (1, 1.0, None, np.ones(2), object())] == [
+        "an int", "a float", "None", "an ndarray", "an object",
+    ]  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,30 +92,51 @@ def test_seed_chooses_the_items_and_more_shots_hold_the_fewer() -> None:
     assert set(digits(5, seed=2).train.ids) < set(digits(10, seed=2).train.ids)
 
 
-@pytest.mark.parametrize("shots", [0, -1, 98, 10**9])
-def test_shots_out_of_range(shots: int) -> None:
-    with pytest.raises(InputError, match=r"shots is from 1 to \d\d") as error:
+@pytest.mark.parametrize(
+    ("shots", "kind", "likely", "better"),
+    [
+        (0, InputError, "came out as 0", 1), (-1, InputError, "a word for all", None),
+        (-7, InputError, "below 0", 1), (98, InputError, "another data set", None),
+        (200, InputError, "all 10 classes together, which is 20 of each", 20),
+        (10**9, InputError, "another data set", None),
+        (1.0, InputTypeError, "both make floats", 1), (2.5, InputTypeError, "did not come out even", 2),
+        (0.5, InputTypeError, "a share", 48), (float("nan"), InputTypeError, "missing value", None),
+        (float("inf"), InputTypeError, "no limit", None), (True, InputTypeError, "a switch", None),
+        ("10", InputTypeError, "in quotes", 10), ("500", InputTypeError, "in quotes", None),
+        ("-1", InputTypeError, "in quotes", None), ("all", InputTypeError, "a word", None),
+        ("", InputTypeError, "empty", None), ([1], InputTypeError, "several values", None),
+        (print, InputTypeError, "another argument's value", None),
+    ],
+)  # fmt: skip
+def test_bad_shots_say_what_was_likely_meant(shots: Any, kind: type[NbtuneError], likely: str, better: Any) -> None:
+    with pytest.raises(kind, match="shots is from 1 to 97") as error:
         digits(shots=shots)
     _four_parts(error)
+    assert likely in error.value.likely
+    assert error.value.next == f"shots={better}"
+    digits(shots=better)
 
 
-@pytest.mark.parametrize("shots", [1.0, 0.5, True, "10", [1], float("nan")])
-def test_shots_of_the_wrong_type(shots: object) -> None:
-    with pytest.raises(InputTypeError, match="whole number") as error:
-        digits(shots=shots)  # type: ignore[arg-type]
-    _four_parts(error)
+def test_shots_of_letters_are_limited_by_drawing() -> None:
+    with pytest.raises(InputError, match=r"from 1 to 500 .* \(the most that are drawn\)") as error:
+        letters(shots=501)
+    assert error.value.next == "shots=500"
 
 
-@pytest.mark.parametrize("seed", [None, 1.5, True, "0"])
-def test_seed_of_the_wrong_type(seed: object) -> None:
-    with pytest.raises(InputTypeError, match="seed is a whole number"):
-        digits(seed=seed)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_seed_out_of_range(seed: int) -> None:
-    with pytest.raises(InputError, match="seed is from 0"):
+@pytest.mark.parametrize(
+    ("seed", "kind", "likely", "better"),
+    [
+        (None, InputTypeError, "never set", 0), (1.5, InputTypeError, "did not come out even", 2),
+        (True, InputTypeError, "a switch", 0), ("7", InputTypeError, "in quotes", 7),
+        (-1, InputError, "any seed", 0), (2**32 + 5, InputError, "a hash", 5),
+    ],
+)  # fmt: skip
+def test_bad_seeds_say_what_was_likely_meant(seed: Any, kind: type[NbtuneError], likely: str, better: int) -> None:
+    with pytest.raises(kind, match="seed is a whole number") as error:
         digits(seed=seed)
+    _four_parts(error)
+    assert likely in error.value.likely
+    assert error.value.next == f"seed={better}"
 
 
 def test_card_says_what_a_person_must_know() -> None:
@@ -269,30 +292,74 @@ def test_a_batch_size_above_the_train_set_is_lowered_and_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "words"),
+    ("options", "kind", "likely", "better"),
     [
-        ({"bs": 0}, InputError, "2 or more"),
-        ({"bs": 1}, InputError, "2 or more"),
-        ({"bs": -3}, InputError, "2 or more"),
-        ({"bs": 2.0}, InputTypeError, "whole number"),
-        ({"bs": True}, InputTypeError, "whole number"),
-        ({"augment": "strong"}, InputTypeError, "augment is None"),
-        ({"augment": 3}, InputTypeError, "augment is None"),
-        ({"augment": [3]}, InputTypeError, "augment is None"),
-        ({"seed": -1}, InputError, "seed is from 0"),
-        ({"seed": 0.5}, InputTypeError, "seed is a whole number"),
-        ({"body": "leters"}, InputError, "did you mean letters"),
-        ({"body": 3}, InputTypeError, "a name is text"),
+        ({"bs": 0}, InputError, "came out as 0", "bs=None"), ({"bs": -1}, InputError, "all items", "bs=10"),
+        ({"bs": -3}, InputError, "below 0", "bs=None"), ({"bs": 2.5}, InputTypeError, "even", "bs=2"),
+        ({"bs": 2.0}, InputTypeError, "both make floats", "bs=2"), ({"bs": "64"}, InputTypeError, "quotes", "bs=64"),
+        ({"bs": True}, InputTypeError, "a switch", "bs=None"),
+        ({"augment": "strong"}, InputTypeError, "a preset", "augment=None"),
+        ({"augment": 3}, InputTypeError, "a strength", "augment=None"),
+        ({"augment": True}, InputTypeError, "usual deformation", "augment=None"),
+        ({"augment": [3]}, InputTypeError, "of type int", "augment=None"),
+        ({"augment": abs}, InputTypeError, "without a list", "augment=[transform]"),
+        ({"seed": -1}, InputError, "any seed", "seed=0"), ({"seed": 0.5}, InputTypeError, "a share", "seed=0"),
+        ({"pretrained": "no"}, InputTypeError, "a word", "pretrained=False"),
+        ({"pretrained": "imagenet"}, InputTypeError, "a set of weights", "pretrained=True"),
+        ({"metrics": "acuracy"}, InputError, "misspelt", "did you mean accuracy?"),
+        ({"batch": 3}, InputTypeError, "by the name that it has elsewhere", 'task.learner("letters", bs=3)'),
+        ({"batch_size": 3}, InputTypeError, "elsewhere", 'task.learner("letters", bs=3)'),
+        ({"sed": 3}, InputTypeError, "a misspelling of seed", 'task.learner("letters", seed=3)'),
+        ({"epochs": 4}, InputTypeError, "a number of epochs", "nt.Tuner(learn).fit(4)"),
+        ({"shots": 4}, InputTypeError, "training split", "nt.tasks.digits(shots=4)"),
+        ({"model": 3}, InputTypeError, "first argument", 'task.learner("letters")'),
+        ({"dls": 3}, InputTypeError, "the task's own", 'task.learner("letters")'),
+        ({"zzz": 3}, InputTypeError, "another library", 'task.learner("letters"), without it'),
+        ({"body": "leters"}, InputError, "misspelling", 'task.learner("letters")'),
+        ({"body": 3}, InputTypeError, "another argument's value", 'task.learner("letters")'),
     ],
-)
-def test_a_learner_refuses(options: dict[str, object], kind: type[Exception], words: str) -> None:
+)  # fmt: skip
+def test_a_learner_refuses(options: dict[str, Any], kind: type[NbtuneError], likely: str, better: str) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state(), random.getstate()
-    with pytest.raises(kind, match=words) as error:
-        digits(shots=1).learner(**{"body": "letters", **options})  # type: ignore[arg-type]
+    with pytest.raises(kind) as error:
+        digits(shots=1).learner(**{"body": "letters", **options})
     _four_parts(error)
+    assert likely in error.value.likely
+    assert better in error.value.next
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
+
+
+def test_batches_of_one_warn_and_train_where_batch_norm_can() -> None:
+    task = digits(shots=1)
+    with pytest.warns(UserWarning, match="bs=1: while the batch norm of letters trains"):
+        learn = task.learner("letters", bs=1, seed=0)
+    assert [len(y) for _, y in learn.dls.train] == [1] * 10
+    assert np.isfinite(Tuner(learn, seed=0).fit(1, 1e-4).rows[-1]["train_loss"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task.learner(lambda n: nn.Sequential(nn.Flatten(), nn.Linear(1024, n)), bs=1)
+
+
+def test_batches_of_one_are_refused_where_batch_norm_fails() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(1024, 10), nn.BatchNorm1d(10))
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(InputError, match="batch norm fails on one image: Expected more than 1 value") as error:
+        digits(shots=1).learner(net, bs=1)
+    _four_parts(error)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    net[2].eval()  # batch norm that is held still can
+    digits(shots=1).learner(net, bs=1)
+
+
+def test_a_seed_fixes_the_weights_of_ones_own_function() -> None:
+    task, stream = digits(shots=1), torch.get_rng_state()
+    make = lambda n: nn.Sequential(nn.Flatten(), nn.Linear(1024, n))  # noqa: E731
+    weights = [task.learner(make, seed=seed).model[1].weight for seed in (0, 0, 1)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert torch.equal(torch.get_rng_state(), stream)
 
 
 def test_a_learner_is_ordinary_and_learns() -> None:
@@ -422,3 +489,11 @@ def test_metrics_by_name_work_for_ten_classes_and_unknown_ones_are_refused() -> 
         with pytest.raises(kind) as raised:
             task.learner("letters", metrics=metric)
         assert all(part in str(raised.value) for part in ("Rule:", "Likely:", "Next:"))
+
+
+def test_a_learner_logs_the_tasks_metrics() -> None:
+    task = digits(shots=1)
+    assert [m.name for m in task.learner("letters").metrics] == ["accuracy"] == list(task.metrics)
+    both = dataclasses.replace(task, metrics=("accuracy", "f1"))
+    row = Tuner(both.learner("letters", seed=0), seed=0).fit(1, 1e-3).rows[-1]
+    assert {"accuracy", "f1_score"} < set(row)

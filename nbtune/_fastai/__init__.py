@@ -10,7 +10,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     from fastai.callback.core import Callback as _Callback
-    from fastai.callback.core import CancelFitException, CancelValidException
+    from fastai.callback.core import CancelEpochException, CancelFitException, CancelValidException
     from fastai.callback.schedule import ParamScheduler, SchedCos, SchedLin, SchedNo, combined_cos
     from fastai.data.core import DataLoaders as _DataLoaders
     from fastai.data.core import TfmdDL as _TfmdDL
@@ -23,9 +23,11 @@ with warnings.catch_warnings():
     from fastai.optimizer import OptimWrapper as _OptimWrapper
     from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
     from fastai.vision.augment import RandTransform as _RandTransform
+    from fastcore.foundation import L as _L
 
 __all__ = [
     "Callback",
+    "CancelEpochException",
     "CancelFitException",
     "CancelValidException",
     "CrossEntropyLossFlat",
@@ -33,6 +35,7 @@ __all__ = [
     "F1Score",
     "FastaiLoader",
     "IntToFloatTensor",
+    "L",
     "Learner",
     "Normalize",
     "OptimWrapper",
@@ -57,6 +60,7 @@ __all__ = [
 Callback: Any = _Callback
 DataLoaders: Any = _DataLoaders
 FastaiLoader: Any = _FastaiLoader
+L: Any = _L
 Learner: Any = _Learner
 OptimWrapper: Any = _OptimWrapper
 RandTransform: Any = _RandTransform

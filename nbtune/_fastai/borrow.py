@@ -70,6 +70,8 @@ def _silent(*_: Any) -> None:
 
 def seed_all(learn: Any, seed: int) -> None:
     """Seed the global random streams and the loaders' own, so that a run is a function of the seed."""
+    for loader in learn.dls.loaders:
+        getattr(loader, "n_inp", None)  # the first time, fastai fetches an item to know it, which moves the streams
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

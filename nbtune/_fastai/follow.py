@@ -21,27 +21,27 @@ _ABSURD = 1e18  # rate times gradient: far above any training, far below the end
 class Follow(Callback):  # type: ignore[misc]
     """Rows, steps and the reason of an early end; the weights stay those after the last finite step.
 
-    `stopped()` is asked after every batch. `on_row(row)` is called after every whole epoch.
+    `on_row(row)` is called after every whole epoch, `settle()` where the fit ends early.
     """
 
     order = 95  # after Recorder and trackers, whose figures it reads
 
-    def __init__(
-        self, phase: int, title: str, stopped: Callable[[], bool], on_row: Callable[..., None], done: int = 0
-    ) -> None:
+    def __init__(self, phase: int, title: str, on_row: Callable[..., None]) -> None:
         super().__init__()
-        self.done = done  # epochs of the phase that an earlier fit made
-        self.phase, self.title, self.stopped, self.on_row = phase, title, stopped, on_row
+        self.phase, self.title, self.on_row = phase, title, on_row
+        self.settle: Callable[[], None] = lambda: None
+        self.stopped: Callable[[], bool] = lambda: False
         self.rows: list[dict[str, Any]] = []
         self.steps, self.ended = 0, ""
+        self.within = ""  # of a training batch: "begun", "stepping" while weights move, "stepped"; "" between two
+        self.began, self.total, self.items = time.perf_counter(), 0.0, 0
         self.slope = 0.0  # norm of this step's gradient
         self.backup: list[tuple[Any, Any]] | None = None  # weights before an absurd step
         self.bar: Any = None
 
     def before_fit(self) -> None:
-        total = self.learn.n_epoch * len(self.learn.dls.train)
         self.bar = tqdm(
-            total=total,
+            total=self.learn.n_epoch * len(self.learn.dls.train),
             desc=self.title,
             unit="step",
             leave=False,
@@ -49,6 +49,7 @@ class Follow(Callback):  # type: ignore[misc]
             mininterval=0.3,
             file=sys.stdout,
         )
+        self.learning = [p for group in self.learn.opt.param_lists for p in group]
         self.moving = list(self.learn.model.buffers())
         self.kept = [b.clone() for b in self.moving]
 
@@ -58,8 +59,10 @@ class Follow(Callback):  # type: ignore[misc]
 
     def before_batch(self) -> None:
         self.slope, self.backup = 0.0, None
-        if self.learn.training and self.moving:
-            torch._foreach_copy_(self.kept, self.moving)
+        if self.learn.training:
+            if self.moving:
+                torch._foreach_copy_(self.kept, self.moving)
+            self.within = "begun"
 
     def after_loss(self) -> None:
         if not self.learn.training:
@@ -73,12 +76,13 @@ class Follow(Callback):  # type: ignore[misc]
     def after_backward(self) -> None:
         if getattr(self.learn, "scaler", None) is not None and self.learn.scaler.is_enabled():
             return  # the scaler skips such a step by itself
-        grads = [p.grad for p in self.learn.model.parameters() if p.grad is not None]
+        grads = [p.grad for p in self.learning if p.grad is not None]
         self.slope = float(torch.stack(torch._foreach_norm(grads)).float().norm()) if grads else 0.0
         if not math.isfinite(self.slope) and not _finite(grads):  # the square in a norm overflows first
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
 
     def before_step(self) -> None:
+        self.within = "stepping"
         hypers = self.learn.opt.hypers
         rate, decay = (max(float(h.get(name) or 0.0) for h in hypers) for name in ("lr", "wd"))
         # A step of a sane size cannot leave float32, so weights are copied before an absurd one only.
@@ -92,11 +96,16 @@ class Follow(Callback):  # type: ignore[misc]
                     parameter.copy_(value)
             self.learn.opt.clear_state()
             self._not_finite(f"a weight was not finite after step {self.steps + 1}")
+        self.within = "stepped"
 
-    def _not_finite(self, reason: str) -> None:
+    def roll_back(self) -> None:
+        """The buffers as they were before this batch."""
         with torch.no_grad():
             for buffer, kept in zip(self.moving, self.kept, strict=True):
                 buffer.copy_(kept)
+
+    def _not_finite(self, reason: str) -> None:
+        self.roll_back()
         self.learn.model.zero_grad()  # or the next backward pass would add to what is not finite
         good = _finite(self.learn.model.parameters())
         kept_state = "the weights are those after the last finite step" if good else "some weights are not finite"
@@ -107,9 +116,6 @@ class Follow(Callback):  # type: ignore[misc]
         if self.learn.training:
             self.steps += 1
             self.bar.update()
-        if self.stopped():
-            self.ended = f"was stopped after step {self.steps}"
-            raise CancelFitException
 
     def after_validate(self) -> None:
         self.whole = True
@@ -119,21 +125,33 @@ class Follow(Callback):  # type: ignore[misc]
 
     def after_cancel_fit(self) -> None:
         # A tracker that ends the fit after an epoch does so before our after_epoch: the epoch was whole.
-        self.ended = self.ended or "was ended by a callback"
+        at = f"after step {self.steps}" if self.steps else "before its first step"
+        by = f"was stopped {at}" if self.stopped() else "was ended by a callback"
+        self.ended = self.ended or by
         if getattr(self, "whole", False):
             self._add_row([value for value in list(self.learn.recorder.log)[1:] if not isinstance(value, str)])
+        self.settle()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the epoch began."""
+        return time.perf_counter() - self.began
+
+    @elapsed.setter
+    def elapsed(self, seconds: float) -> None:
+        self.began = time.perf_counter() - seconds
 
     def _add_row(self, values: list[Any]) -> None:
         self.whole = False
         names = [name for name in list(self.learn.recorder.metric_names)[1:] if name != "time"]
         found = dict(zip(names, values, strict=False))
-        row = {"phase": self.phase, "epoch": self.done + self.learn.epoch + 1}
+        row = {"phase": self.phase, "epoch": self.learn.epoch + 1}
         row["train_loss"] = self.total / self.items if self.items else math.nan
         valid = found.pop("valid_loss", None)
         row["valid_loss"] = math.nan if valid is None else float(valid)
         found.pop("train_loss", None)
         row.update({name: _number(value) for name, value in found.items()})
-        row["seconds"] = time.perf_counter() - self.began
+        row["seconds"] = self.elapsed
         self.rows.append(row)
         self.bar.set_postfix_str(f"valid loss {row['valid_loss']:.3f}", refresh=False)
         self.on_row(row)

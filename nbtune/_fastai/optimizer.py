@@ -46,7 +46,11 @@ class LayeredAdamW(OptimWrapper):  # type: ignore[misc]
     @property
     def hypers(self) -> list[dict[str, Any]]:
         """One dict of fastai's hyper-parameter names for each layer group."""
-        return super().hypers[::2]  # type: ignore[no-any-return]
+        names = ("lr", "mom", "sqr_mom", "eps", "wd")  # read directly: fastai's own builds every dict anew, both halves
+        return [
+            dict(zip(names, (group["lr"], *group["betas"], group["eps"], group["weight_decay"]), strict=True))
+            for group in self.opt.param_groups[::2]
+        ]
 
     def _set_hyper(self, k: str, v: Sequence[Any]) -> None:
         twice = [value for one in v for value in (one, 0.0 if k == "wd" else one)]

@@ -74,23 +74,18 @@ def scheduler(
     pct_start: float,
     div: float,
     moms: tuple[float, float, float],
-    begin: float = 0.0,
 ) -> Any:
     """The callback that runs schedule `name` with `rates` (one per optimizer group) at its highest.
 
     `"one_cycle"` is fastai's: cosine up from `rates / div` over `pct_start` of the steps, then down to
-    `rates / 1e5`, momentum against it (Smith & Topin, 2018). `begin`: the share of it that is over already.
+    `rates / 1e5`, momentum against it (Smith & Topin, 2018).
     """
     top = np.array(rates)
     if name == "one_cycle":
         shape = combined_cos(pct_start, top / div, top, top / 1e5)
-        return ParamScheduler({"lr": _rest(shape, begin), "mom": _rest(combined_cos(pct_start, *moms), begin)})
+        return ParamScheduler({"lr": shape, "mom": combined_cos(pct_start, *moms)})
     down = {"cosine": SchedCos, "linear": SchedLin, "flat": SchedNo}[name]
-    return ParamScheduler({"lr": _rest(down(top, top / 1e5), begin)})
-
-
-def _rest(shape: Callable[[float], Any], begin: float) -> Callable[[float], Any]:
-    return (lambda share: shape(begin + (1 - begin) * share)) if begin else shape
+    return ParamScheduler({"lr": down(top, top / 1e5)})
 
 
 class _Given:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
+from nbtune.bodies._unknown import no_name, no_network
 from nbtune.bodies.body import Body
-from nbtune.errors import InputError, InputTypeError, nearest
+from nbtune.errors import InputTypeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,22 +42,21 @@ def get(name: str) -> Body:
 
     Raises:
         InputTypeError: the name is no text.
-        InputError: no body has this name; the nearest names are given.
+        InputError: no body has this name; the error has a line that works, also for a network of another library.
 
     Example:
         >>> get("letters").size
         (32, 32)
     """
-    if not isinstance(name, str):
+    if isinstance(name, nn.Module):
         raise InputTypeError(
-            f"a body's name of type {type(name).__name__}.", rule="a name is text.",
-            likely="A network was given where a name is asked for.", next="task.learner(network) takes it as it is.",
+            f"a network ({type(name).__name__}) where a name belongs.", rule="get finds a body by its name.",
+            likely="a network of your own, which needs no name.", next="task.learner(network)",
         )  # fmt: skip
+    if not isinstance(name, str):
+        raise no_network(name, _KNOWN)
     if name not in _KNOWN:
-        raise InputError(
-            f"no body is called {name!r}.", rule=f"a body is one of {', '.join(_KNOWN)}.",
-            likely="A spelling, or a body that this version does not know.", next=nearest(name, _KNOWN),
-        )  # fmt: skip
+        raise no_name(name, _KNOWN)
     return _made(name)
 
 

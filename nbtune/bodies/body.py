@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,14 +46,19 @@ class Body:
             InputError: fewer than two classes.
         """
         if isinstance(n_out, bool) or not isinstance(n_out, int):
+            given: Any = n_out
+            classes = len(given) if isinstance(given, Sized) and not isinstance(given, str) else 0
             raise InputTypeError(
-                f"n_out={n_out!r}.", rule="n_out is a whole number.", likely="The vocab itself was given.",
-                next=f"get({self.name!r}).make(len(task.vocab)).",
+                f"n_out={given!r:.60}.", rule="n_out is a whole number: how many classes there are.",
+                likely="the vocab itself." if classes else f"a value of type {type(given).__name__} for a count.",
+                next=f"get({self.name!r}).make({classes or 'len(task.vocab)'})",
             )  # fmt: skip
         if n_out < 2:
             raise InputError(
-                f"n_out={n_out}.", rule="a classifier has two classes or more.", likely="Only one class has items.",
-                next="look at task.vocab.",
+                f"n_out={n_out}.", rule="a classifier has two classes or more.",
+                likely="a yes-or-no question, which has two classes here." if n_out == 1
+                else "a vocab without classes." if n_out == 0 else "a subtraction that went below 0.",
+                next=f"get({self.name!r}).make(2)" if n_out == 1 else f"get({self.name!r}).make(len(task.vocab))",
             )  # fmt: skip
         return self.build(n_out, pretrained)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from nbtune.errors import InputError, InputTypeError
+from nbtune.bodies._pixels import KINDS, bad_dtype, bad_range, bad_shape, check_pair, no_images, not_finite
+from nbtune.errors import InputTypeError
 
 __all__ = ["as_batch", "as_uint8"]
 
-_NEXT = "give a uint8 array [n, h, w] or [n, h, w, 3] of 0 to 255, or PIL images."
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -22,13 +23,18 @@ def as_batch(images: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
     """Images as uint8 [n, channels, *size]: arrays, tensors, one PIL image or a sequence of either.
 
     Arrays are [h, w], [n, h, w], [h, w, 3] or [n, h, w, 3], uint8 of 0 to 255 or float of 0 to 1. Other sizes are
-    resized bilinearly, colour becomes grey by the ITU-R 601 weights, grey is repeated for three channels.
+    resized bilinearly, colour becomes grey by the ITU-R 601 weights, grey is repeated for three channels. An empty
+    list is an empty batch.
 
     Raises:
         InputTypeError: no images, or an array of another dtype.
         InputError: a wrong shape or range.
     """
-    stack = [one for part in _parts(images) for one in as_uint8(part)]
+    parts = _parts(images)
+    for part in parts:  # more than one row: a strip of one row may be an image
+        if part.ndim == 2 and part.shape[0] > 1 and part.shape[1] == size[0] * size[1] > 16:
+            raise bad_shape(part.shape, size)
+    stack = [one for part in parts for one in as_uint8(part)]
     if not stack:
         return torch.zeros((0, channels, *size), dtype=torch.uint8)
     fitted = np.stack([_fit(one, size, channels) for one in stack])
@@ -39,23 +45,45 @@ def as_batch(images: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
 
 def _parts(images: Any) -> Sequence[Any]:
     """A sequence of arrays out of whatever was given."""
-    if isinstance(images, (str, bytes)):
-        raise InputTypeError(
-            f"images={images!r:.60}.", rule="images are arrays or PIL images.", likely="A path was given.",
-            next="open it first: PIL.Image.open(path).",
-        )  # fmt: skip
+    if isinstance(images, (str, bytes, PathLike)):
+        raise _a_file(images)
     if isinstance(images, Image.Image):
         return [_from_pil(images)]
     if isinstance(images, torch.Tensor):
-        return [images.detach().cpu().numpy()]
+        return [_from_tensor(images)]
     if isinstance(images, np.ndarray):
         return [images]
-    if isinstance(images, Sequence) or hasattr(images, "__iter__"):
+    check_pair(images)
+    if isinstance(images, Mapping):
+        raise InputTypeError(
+            f"images of type {type(images).__name__}.", rule=KINDS, likely="images by name.",
+            next="list(images.values())",
+        )  # fmt: skip
+    if hasattr(images, "__iter__") and not hasattr(images, "dls"):
         return [part for one in images for part in _parts(one)]
-    raise InputTypeError(
-        f"images of type {type(images).__name__}.", rule="images are arrays or PIL images.",
-        likely="A row, a number or an item with its label was given.", next=_NEXT,
+    raise no_images(images)
+
+
+def _a_file(given: Any) -> InputTypeError:
+    content = isinstance(given, bytes)
+    return InputTypeError(
+        f"images={given!r:.60}.", rule=KINDS,
+        likely="the content of an image file." if content else "the name of a file.",
+        next="PIL.Image.open(io.BytesIO(images))" if content else f"PIL.Image.open({str(given)!r})",
     )  # fmt: skip
+
+
+def _from_tensor(images: torch.Tensor) -> npt.NDArray[Any]:
+    tensor = images.detach().cpu()
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise InputTypeError(
+            f"a tensor that is {'quantized' if tensor.is_quantized else 'sparse'}.", rule=KINDS,
+            likely="an output of a quantized network." if tensor.is_quantized else "a table of few entries.",
+            next="images.dequantize()" if tensor.is_quantized else "images.to_dense()",
+        )  # fmt: skip
+    # numpy has no bfloat16, and a conjugate is resolved for it.
+    array: npt.NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).resolve_conj().numpy()
+    return array
 
 
 def _from_pil(image: Image.Image) -> Bytes:
@@ -71,32 +99,26 @@ def as_uint8(array: npt.NDArray[Any]) -> Bytes:
         InputTypeError: a dtype other than uint8 and float.
         InputError: a wrong shape, a value that is not finite, or floats outside 0 to 1.
     """
+    if array.shape == (0,):  # numpy.array([])
+        return np.zeros((0, 1, 1), np.uint8)
+    if array.dtype.kind not in "iuf":
+        raise bad_dtype(array)
     stack = _stacked(array)
     if stack.dtype == np.uint8:
         return stack
-    if stack.dtype.kind in "iu" and stack.size and stack.min() >= 0 and stack.max() <= 255:
-        return stack.astype(np.uint8)
-    if stack.dtype.kind != "f":
-        raise InputTypeError(
-            f"images of dtype {stack.dtype}.", rule="pixels are uint8 of 0 to 255, or float of 0 to 1.",
-            likely="A mask, text or a wider integer range was given.", next=_NEXT,
-        )  # fmt: skip
-    _check_range(stack)
-    return np.floor(stack * 255 + 0.5).astype(np.uint8)
+    if stack.dtype.kind == "f":
+        _check_range(stack)
+        return np.floor(stack * 255 + 0.5).astype(np.uint8)
+    if stack.size and not (stack.min() >= 0 and stack.max() <= 255):
+        raise bad_dtype(stack)
+    return stack.astype(np.uint8)
 
 
 def _check_range(stack: npt.NDArray[Any]) -> None:
     if not np.isfinite(stack).all():
-        raise InputError(
-            "images with pixels that are not finite.", rule="every pixel is a number of 0 to 1.",
-            likely="A division by zero, or missing values.", next="look at numpy.isnan(images).any().",
-        )  # fmt: skip
+        raise not_finite(stack)
     if stack.size and (stack.min() < 0 or stack.max() > 1):
-        raise InputError(
-            f"float images from {stack.min():.3g} to {stack.max():.3g}.", rule="float pixels are from 0 to 1.",
-            likely="They are on a scale to 16 or 255, or already normalised.",
-            next='images.astype("uint8") if they go to 255; leave normalising to the body.',
-        )  # fmt: skip
+        raise bad_range(stack)
 
 
 def _stacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -105,12 +127,14 @@ def _stacked(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     single = array.ndim == 2 or (array.ndim == 3 and shape[-1] == 3)
     stack = array[None] if single else array
     good = stack.ndim == 3 or (stack.ndim == 4 and stack.shape[-1] == 3)
-    if not good or 0 in stack.shape[1:]:
-        raise InputError(
-            f"images of shape {list(shape)}.", rule="images are [n, h, w] or [n, h, w, 3], one is [h, w] or [h, w, 3].",
-            likely="Flat pixels, or channels first.", next=f"reshape or move the axes: {_NEXT}",
-        )  # fmt: skip
+    if not good or 0 in stack.shape[1:] or _has_channels(shape):
+        raise bad_shape(shape)
     return stack
+
+
+def _has_channels(shape: tuple[int, ...]) -> bool:
+    """Whether [a, b, c] is one image of c channels: as a stack, it would hold strips of c pixels."""
+    return len(shape) == 3 and shape[2] in (1, 2, 4, 5) and min(shape[:2]) >= 8
 
 
 def _fit(image: Bytes, size: tuple[int, int], channels: int) -> Bytes:

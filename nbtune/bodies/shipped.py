@@ -32,7 +32,7 @@ def read(name: str, folder: Path = FOLDER) -> tuple[dict[str, Tensor], dict[str,
         if not path.is_file():
             raise MissingFileError(
                 f"{path.name} is not in {folder}.", rule="a shipped body has its weights and facts beside the code.",
-                likely="An incomplete installation.", next="install nbtune again, or make the body with its script.",
+                likely="an incomplete installation.", next="pip install --force-reinstall nbtune",
             )  # fmt: skip
     known: dict[str, Any] = json.loads(facts.read_text(encoding="utf-8"))
     raw = weights.read_bytes()
@@ -40,8 +40,8 @@ def read(name: str, folder: Path = FOLDER) -> tuple[dict[str, Tensor], dict[str,
     if digest != known["sha256"]:
         raise BundleError(
             f"{weights.name} has sha256 {digest[:12]}….", rule=f"its sha256 is {known['sha256'][:12]}….",
-            likely="The file was changed, or only half of a new pair was copied.",
-            next="install nbtune again, or make the body with its script.",
+            likely="the file was changed, or only half of a new pair was copied.",
+            next="pip install --force-reinstall nbtune",
         )  # fmt: skip
     return read_tensors(raw), known
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256 as digest
 from importlib.metadata import PackageNotFoundError, version
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from torch import nn
 
 from nbtune import bodies
 from nbtune._version import __version__
-from nbtune.bundle.architectures import Makers, check_rebuilds, made
+from nbtune.bundle.architectures import Makers, check_rebuilds
 from nbtune.bundle.card import readme
 from nbtune.bundle.manifest import FORMAT, LIMIT, MANIFEST, README, SCHEMA, WEIGHTS, parse, plain, problem, render
 from nbtune.bundle.model import Architecture, Model, Preprocessing
-from nbtune.bundle.safefiles import file_size, hashed, newest, opened, read_small, write_folder
+from nbtune.bundle.network import described, in_words, to_fill, warn_of_own
+from nbtune.bundle.paths import existing, is_bundle, target
+from nbtune.bundle.safefiles import file_size, hashed, opened, read_small, write_folder
 from nbtune.bundle.weights import as_bytes, fill, mismatch, read_header
-from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError, NbtuneError
+from nbtune.errors import BundleError, InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
 
@@ -46,16 +49,17 @@ def save(
     The folder appears by one rename, or not at all; an earlier bundle there is replaced, anything else is left
     alone. `preprocessing` has size [h, w], channels, mean and std. `metrics` are Estimates by name. `architecture`
     must make a network with the model's tensors: a body of nbtune by name, or a name in `architectures`; None
-    means that `load` needs the network. Tied tensors are stored once. Raises InputError, InputTypeError or
-    BundleError (could not be written).
+    means that `load` needs the network, which a warning says. Tied tensors are stored once. Raises InputError,
+    InputTypeError or BundleError (could not be written).
     """
-    target = _target(folder)
+    place = target(folder)
     check_rebuilds(model, architecture, architectures)
     weights, ties = as_bytes(model)
     facts = {
         "format": FORMAT,
         "schema": SCHEMA,
         "architecture": architecture and {"name": architecture.name, "kwargs": dict(architecture.kwargs)},
+        "network": described(model),
         "groups": [_group(g) for g in groups],
         "preprocessing": dict(preprocessing),
         "classes": [str(name) for name in vocab],
@@ -72,8 +76,10 @@ def save(
     data["files"][README] = _entry(card)
     manifest = render(data)
     _check("" if len(manifest) <= LIMIT else f"it would have {len(manifest):,} bytes, and {LIMIT:,} are read")
-    _write(target, {WEIGHTS: weights, README: card, MANIFEST: manifest})
-    return target
+    _write(place, {WEIGHTS: weights, README: card, MANIFEST: manifest})
+    if architecture is None:
+        warn_of_own(place, data["network"])
+    return place
 
 
 def load(
@@ -90,13 +96,13 @@ def load(
     the user's own (its tensors are replaced); `architectures` adds names to those of nbtune. Nothing in a bundle
     is executed. Raises MissingFileError, BundleError, InputError or InputTypeError; `model` is unchanged then.
     """
-    place = _existing(folder)
+    place = existing(folder)
     raw = read_small(place, MANIFEST, LIMIT)
     found = digest(raw).hexdigest()
     _check_expected(found, sha256)
     data = parse(raw)
     _check_text(place, data)
-    network = _network(data, model, architectures)
+    network = to_fill(place, data, model, architectures)
     _fill(place, data, network)
     return _model(place, data, found, network)
 
@@ -130,46 +136,22 @@ def versions_here() -> dict[str, str]:
 # Saving
 
 
-def _target(folder: Any) -> Path:
-    path = _path(folder)
-    if not path.exists() or _is_bundle(path) or (path.is_dir() and not any(path.iterdir())):
-        return path
-    raise InputError(
-        f"{path.name!r} exists and is not a bundle of nbtune (or holds other files too).",
-        rule="save makes a new folder, or replaces a bundle that holds nothing else.",
-        likely="The folder holds other work.",
-        next=f'save to another name, such as "{path.name}-tuned".',
-    )
-
-
-def _path(folder: Any) -> Path:
-    if not isinstance(folder, str | PathLike) or not fspath(folder):
-        raise InputTypeError(
-            f"folder={folder!r:.60} is no path.",
-            rule="folder is a text or a Path.",
-            likely="The arguments were exchanged.",
-            next='tuner.save("digits-tuned").',
-        )
-    return Path(folder).expanduser().resolve()
-
-
-def _is_bundle(path: Path) -> bool:
-    """A folder with a bundle.json of nbtune, and no file that nbtune did not write."""
-    if not path.is_dir() or not {p.name for p in path.iterdir()} <= {MANIFEST, WEIGHTS, README}:
-        return False
-    try:
-        head = read_small(path, MANIFEST, LIMIT)[:200]
-    except NbtuneError:
-        return False
-    return f'"format": "{FORMAT}"'.encode() in head
-
-
 def _group(group: Any) -> dict[str, Any]:
     return {
         "name": group.name,
         "modules": list(getattr(group, "modules", ())),
         "tensors": list(getattr(group, "tensors", ())),
     }
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "a disk that is full."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "a place that may only be read."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "a file where a folder of the path should be."
+    return "a disk or a network drive that failed."
 
 
 def _entry(content: bytes) -> dict[str, Any]:
@@ -179,39 +161,32 @@ def _entry(content: bytes) -> dict[str, Any]:
 def _check(found: str) -> None:
     if not found:
         return
+    twice, large = "twice" in found, "bytes" in found
     raise InputError(
-        f"The bundle cannot be described: {found}.",
-        rule="Preprocessing, classes, groups, card and history follow the bundle's schema.",
-        likely="A field was left out, or a class is named twice.",
-        next="bundle.parts_of(learn.nbtune_origin) gives these fields.",
-    )
+        f"the bundle cannot be described: {found}.",
+        rule="preprocessing, classes, groups, card and history follow the bundle's schema.",
+        likely="two classes of one name." if twice
+        else "an array or a log in the card or the history." if large
+        else "a field of another task, or one that was left out.",
+        next="vocab=tuple(dict.fromkeys(vocab)), if both are one class" if twice
+        else "leave it out: it can be a file beside the bundle" if large
+        else "**bundle.parts_of(learn.nbtune_origin) gives these fields",
+    )  # fmt: skip
 
 
-def _write(target: Path, files: Mapping[str, bytes]) -> None:
+def _write(place: Path, files: Mapping[str, bytes]) -> None:
     try:
-        write_folder(target, files, _is_bundle)
+        write_folder(place, files, is_bundle)
     except OSError as error:
         raise BundleError(
-            f"{target.name!r} was not saved: {error}",
-            rule="A bundle is written whole or not at all; what was there before is kept.",
-            likely="The disk is full, or the place is read-only.",
-            next="save to another folder.",
+            f"{place.name!r} was not saved: {error}",
+            rule="a bundle is written whole or not at all; what was there before is kept.",
+            likely=_why_not(error),
+            next=f"tuner.save({str(Path('~') / place.name)!r}), or another place with room",
         ) from error
 
 
 # Loading
-
-
-def _existing(folder: Any) -> Path:
-    place = newest(_path(folder))
-    if place.is_dir():
-        return place
-    raise MissingFileError(
-        f"There is no bundle {place.name!r} in {str(place.parent)!r}.",
-        rule="A bundle is a folder with bundle.json, weights.safetensors and README.md.",
-        likely="A spelling, or a path relative to another folder.",
-        next="tuner.save(folder) makes one and gives its path.",
-    )
 
 
 def _check_expected(found: str, expected: Any) -> None:
@@ -220,54 +195,45 @@ def _check_expected(found: str, expected: Any) -> None:
     if not isinstance(expected, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
         raise InputError(
             f"sha256={expected!r:.80} is no digest.",
-            rule="sha256 is 64 hexadecimal digits.",
-            likely="It was cut when it was copied.",
-            next="copy the first column of what sha256sum bundle.json prints.",
+            rule="sha256 is a text of 64 hexadecimal digits.",
+            likely=_no_digest(expected),
+            next="nt.load(folder).sha256 is the digest of a bundle that you trust; sha256sum bundle.json prints it",
         )
     if expected.lower() != found:
         raise BundleError(
             f"{MANIFEST} has the digest {found[:16]}… and not {expected[:16].lower()}….",
-            rule="The bundle is the one whose digest was given.",
-            likely="Another version of the bundle, or a forgery.",
+            rule="the bundle is the one whose digest was given.",
+            likely="another version of the bundle, or a forgery.",
             next="get the bundle and its digest from its author.",
         )
 
 
+def _no_digest(given: Any) -> str:
+    if not isinstance(given, str):
+        return f"a value of type {type(given).__name__}, such as the raw bytes of a digest."
+    text = given.strip()
+    if len(text) == 64:
+        return "a letter that is no hexadecimal digit." if text == given else "a space or the end of a line."
+    if " " in text:
+        return "the whole line of sha256sum: the digest is its first column."
+    return f"a digest of another kind, or one that was cut: it has {len(text)} characters."
+
+
 def _check_text(place: Path, data: Mapping[str, Any]) -> None:
-    entry = data["files"][README]
-    if digest(read_small(place, README, LIMIT)).hexdigest() != entry["sha256"]:
-        raise _altered(README)
+    entry, raw = data["files"][README], read_small(place, README, LIMIT)
+    if len(raw) != entry["bytes"] or digest(raw).hexdigest() != entry["sha256"]:
+        raise _altered(README, len(raw), entry["bytes"])
 
 
-def _altered(name: str) -> BundleError:
+def _altered(name: str, size: int, stated: int) -> BundleError:
+    what = f"it has {size:,} bytes and not {stated:,}" if size != stated else "its sha256 is another"
+    likely = "a copy or download that broke off." if size < stated else "an edit, or another file of this name."
     return BundleError(
-        f"{name} is not the file that was saved: its size or digest differs.",
-        rule=f"Every file has the size and the sha256 that {MANIFEST} states.",
-        likely="A truncated download, a damaged disk, or an edit.",
-        next="get the bundle again from its author.",
+        f"{name} is not the file that was saved: {what}.",
+        rule=f"every file has the size and the sha256 that {MANIFEST} states.",
+        likely="a damaged disk, or an edit." if size == stated else likely,
+        next="copy the bundle again from where it was saved, or save the model once more",
     )
-
-
-def _network(data: Mapping[str, Any], model: nn.Module | None, architectures: Makers | None) -> nn.Module:
-    """The network to fill: the given one, or a new one of the bundle's architecture."""
-    if model is not None:
-        if not isinstance(model, nn.Module):
-            raise InputTypeError(
-                f"model is a {type(model).__name__}.",
-                rule="model is a torch.nn.Module.",
-                likely="The class or a function was given instead of a network.",
-                next="load(folder, model=MyNet(10)).",
-            )
-        return model
-    stated = data["architecture"]
-    if stated is None:
-        raise InputError(
-            "This bundle holds weights of a network of its author's own, and no network was given.",
-            rule="A bundle holds no code: a network that nbtune does not know is made by you.",
-            likely="It was saved from a network that was given as a module or a function.",
-            next="load(folder, model=MyNet(...)) with the same class and arguments.",
-        )
-    return made(Architecture(stated["name"], stated["kwargs"]), architectures, BundleError)
 
 
 def _fill(place: Path, data: Mapping[str, Any], network: nn.Module) -> None:
@@ -275,14 +241,14 @@ def _fill(place: Path, data: Mapping[str, Any], network: nn.Module) -> None:
     with opened(place, WEIGHTS) as file:
         entry = data["files"][WEIGHTS]
         if file_size(file) != entry["bytes"] or hashed(file) != entry["sha256"]:
-            raise _altered(WEIGHTS)
+            raise _altered(WEIGHTS, file_size(file), entry["bytes"])
         shapes = read_header(file)
     found = mismatch(network, shapes, data["ties"])
     if found:
         raise BundleError(
             f"{WEIGHTS} does not fit the network: {found}.",
-            rule="Names and shapes in the file are those of the network.",
-            likely="The network was changed, or is made by another version of its library.",
+            rule="names and shapes in the file are those of the network.",
+            likely=f"a network other than the one saved, which was {in_words(data['network'])}.",
             next="make the network as it was made for training, with the versions in README.md.",
         )
     fill(network, place / WEIGHTS, data["ties"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -20,20 +21,24 @@ Makers = Mapping[str, Callable[..., nn.Module]]
 
 def check_rebuilds(model: Any, architecture: Architecture | None, makers: Makers | None) -> None:
     if not isinstance(model, nn.Module):
+        learner = isinstance(getattr(model, "model", None), nn.Module)
         raise InputTypeError(
-            f"model is a {type(model).__name__}.",
+            f"model is of type {type(model).__name__}.",
             rule="model is a torch.nn.Module.",
-            likely="A Learner was given.",
-            next="model=learn.model.",
-        )
+            likely="a Learner: its network is its .model." if learner
+            else "the class of a network, which has no weights." if isinstance(model, type)
+            else "another argument's value.",
+            next="save(folder, model=learn.model, ...)" if learner or not isinstance(model, type)
+            else f"save(folder, model={model.__name__}(...), ...)",
+        )  # fmt: skip
     if architecture is None:
         return
     found = mismatch(made(architecture, makers, InputError), *described(model))
     if found:
         raise InputError(
-            f"The model is not what architecture {architecture.name!r} makes: {found}.",
-            rule="The architecture makes a network with the model's tensors, by name and shape.",
-            likely="Layers were added or replaced after the network was made.",
+            f"the model is not what architecture {architecture.name!r} makes: {found}.",
+            rule="the architecture makes a network with the model's tensors, by name and shape.",
+            likely="layers that were added or replaced after the network was made.",
             next="save with architecture=None, and load(folder, model=...) with a network made in the same way.",
         )
 
@@ -42,21 +47,32 @@ def made(architecture: Architecture, makers: Makers | None, error: type[InputErr
     """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`."""
     known = {**{name: _body_maker(name) for name in bodies.names()}, **(makers or {})}
     if architecture.name not in known:
+        names = ", ".join(f'"{name}"' for name in known)
+        loading = error is BundleError
+        near = get_close_matches(architecture.name, known, n=1, cutoff=0.6)
         raise error(
-            f"There is no architecture {architecture.name[:60]!r}.",
-            rule=f"An architecture is one of {', '.join(known)}.",
-            likely="A network of one's own, or of a newer nbtune.",
-            next="save with architecture=None, and load(folder, model=...) with the network.",
-        )
+            f"there is no architecture {architecture.name[:60]!r}.",
+            rule=f"an architecture is one of {names}: a name is all that a bundle holds of it.",
+            likely="a misspelling." if near and not loading
+            else "a name of its author's own, or of a newer nbtune." if loading
+            else "a network that is no body of nbtune.",
+            next=f'Architecture("{near[0]}", {dict(architecture.kwargs)})' if near and not loading
+            else "nt.load(folder, model=network), with the network as it was made for training" if loading
+            else "save(folder, architecture=None, ...), then nt.load(folder, model=network)",
+        )  # fmt: skip
     try:
         with torch.random.fork_rng(devices=[]):
             return known[architecture.name](**architecture.kwargs)
     except TypeError as cause:
         raise error(
-            f"Architecture {architecture.name!r} does not take {architecture.kwargs!r:.100}: {str(cause)[:100]}",
-            rule="The keyword arguments fit the architecture.",
-            likely="Another version made the bundle.",
-            next="load with the versions that its README names.",
+            f"architecture {architecture.name!r} does not take {dict(architecture.kwargs)!r:.100}: {str(cause)[:100]}",
+            rule="the keyword arguments fit the architecture.",
+            likely="a bundle that another version of nbtune saved."
+            if error is BundleError
+            else "arguments of another architecture.",
+            next="nt.load(folder, model=network), with the network as it was made for training"
+            if error is BundleError
+            else f'Architecture({architecture.name!r}, {{"n_out": len(vocab)}}), if it is a body of nbtune',
         ) from cause
 
 

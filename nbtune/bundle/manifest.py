@@ -25,7 +25,7 @@ _ZEROS = "0" * 64
 _HEX = re.compile(r"[0-9a-f]{64}")
 _SEAL = re.compile(rb'"sha256": "([0-9a-f]{64})"\n\}\n\Z')
 _KEYS = (
-    "format", "schema", "architecture", "groups", "preprocessing", "classes", "task", "metrics", "history",
+    "format", "schema", "architecture", "network", "groups", "preprocessing", "classes", "task", "metrics", "history",
     "versions", "ties", "files",
 )  # fmt: skip
 
@@ -41,23 +41,37 @@ def parse(raw: bytes) -> dict[str, Any]:
     """The checked content of bundle.json. Raises BundleError; nothing else is touched."""
     data = _json(raw)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise _refused("it is no bundle of nbtune", "The file belongs to another program.")
+        raise _foreign(data)
     if type(data.get("schema")) is not int or data["schema"] != SCHEMA:
-        raise _refused(
-            f"its schema is {str(data.get('schema'))[:20]}, and this version of nbtune reads schema {SCHEMA}",
-            "It was saved by a newer nbtune.",
-            "pip install --upgrade nbtune.",
-        )
+        raise _other_schema(data.get("schema"))
     seal = _SEAL.search(raw)
     if seal is None or sha256(raw[: seal.start(1)] + _ZEROS.encode() + raw[seal.end(1) :]).hexdigest() != (
         seal[1].decode()
     ):
-        raise _refused("it was altered after it was saved", "An edit by hand, or a damaged copy.")
+        raise _refused("it was altered after it was saved", "an edit by hand, or a damaged copy.")
     data.pop("sha256")
     found = problem(data)
     if found:
-        raise _refused(found, "It was made by hand or by another program.")
+        raise _refused(found, "a file that was made by hand or by another program.")
     return data
+
+
+def _other_schema(schema: Any) -> BundleError:
+    newer = type(schema) is int and schema > SCHEMA
+    return _refused(
+        f"its schema is {str(schema)[:20]}, and this version of nbtune reads schema {SCHEMA}",
+        "a bundle that a newer nbtune saved." if newer else "an edit by hand.",
+        "pip install --upgrade nbtune" if newer else _AGAIN,
+    )
+
+
+def _foreign(data: Any) -> BundleError:
+    what = "it has no format of nbtune" if isinstance(data, dict) else f"it is a {_KINDS[type(data)]} and no table"
+    return _refused(what, "a bundle.json of another program, in a folder of the same form.",
+                    "nt.load(tuner.save(...)): save gives the path of a bundle")  # fmt: skip
+
+
+_KINDS = {list: "list", str: "text", int: "number", float: "number", bool: "switch", type(None): "null"}
 
 
 def _json(raw: bytes) -> Any:
@@ -72,10 +86,18 @@ def _json(raw: bytes) -> Any:
     try:
         return json.loads(raw.decode(), parse_constant=refuse, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise _refused(f"it is no valid JSON ({str(error)[:80]})", "It is truncated or was altered.") from error
+        likely = (
+            "an empty file: a disk that was full, or a copy that broke off."
+            if not raw.strip()
+            else ("a file that was cut off or altered.")
+        )
+        raise _refused(f"it is no valid JSON ({str(error)[:80]})", likely) from error
 
 
-def _refused(what: str, likely: str, next: str = "get the bundle again from its author.") -> BundleError:
+_AGAIN = "copy the bundle again from where it was saved, or save the model once more"
+
+
+def _refused(what: str, likely: str, next: str = _AGAIN) -> BundleError:
     return BundleError(
         f"{MANIFEST} is refused: {what}.",
         rule=f"{MANIFEST} is as nbtune wrote it, in schema {SCHEMA}.",
@@ -90,9 +112,9 @@ def problem(data: Mapping[str, Any]) -> str:
         odd = sorted(set(data) ^ set(_KEYS))
         return f"fields are missing or unknown: {', '.join(map(repr, odd))[:120]}"
     checks = {
-        "architecture": _architecture, "groups": _groups, "preprocessing": _preprocessing, "classes": _classes,
-        "files": _files, "ties": _texts, "versions": _texts, "task": _table, "metrics": _metrics,
-        "history": _history,
+        "architecture": _architecture, "network": _network, "groups": _groups,
+        "preprocessing": _preprocessing, "classes": _classes, "files": _files, "ties": _texts, "versions": _texts,
+        "task": _table, "metrics": _metrics, "history": _history,
     }  # fmt: skip
     found = next((found for field, check in checks.items() if (found := check(field, data[field]))), "")
     return found or _outputs(data)
@@ -113,6 +135,14 @@ def _architecture(field: str, value: Any) -> str:
         return f"{field} is neither null nor a name with its kwargs"
     simple = all(isinstance(v, str | int | float | bool | None) for v in value["kwargs"].values())
     return "" if simple else f"{field} has kwargs that are not simple values"
+
+
+def _network(field: str, value: Any) -> str:
+    good = (
+        isinstance(value, dict) and set(value) == {"class", "parts", "parameters"} and isinstance(value["class"], str)
+    )
+    sound = good and _names(value["parts"]) and type(value["parameters"]) is int and value["parameters"] >= 0
+    return "" if sound else f"{field} does not say its class, parts and number of parameters"
 
 
 def _groups(field: str, value: Any) -> str:
@@ -209,10 +239,12 @@ def plain(field: str, value: Any, depth: int = 0) -> Any:
     if depth < DEPTH and isinstance(value, list | tuple):
         return [plain(field, v, depth + 1) for v in value]
     raise InputTypeError(
-        f"{field} holds a {type(value).__name__}.",
+        f"{field} holds a value of type {type(value).__name__}.",
         rule=f"{field} holds texts, numbers, lists and tables, at most {DEPTH} deep.",
-        likely="An object or array was put in.",
-        next="give its figures instead (array.tolist()).",
+        likely="an object, or lists within lists without end."
+        if isinstance(value, list | tuple | Mapping)
+        else "an object or an array.",
+        next="array.tolist(), or str(value), in its place",
     )
 
 
@@ -222,8 +254,8 @@ def _text(field: str, text: str) -> str:
     except UnicodeEncodeError as error:
         raise InputError(
             f"{field} holds the text {text[:40]!r}, which is no valid Unicode.",
-            rule="Texts can be written as UTF-8.",
-            likely="A file name in another encoding.",
-            next="rename it.",
+            rule="texts can be written as UTF-8.",
+            likely="the name of a file in another encoding.",
+            next='text.encode(errors="replace").decode()',
         ) from error
     return text

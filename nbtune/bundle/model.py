@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
 from nbtune._display import html_table, html_value, short
+from nbtune.bodies._pixels import check_pair
 from nbtune.bodies.images import as_batch
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 from nbtune.evaluate.intervals import Estimate, Floats
@@ -80,8 +81,9 @@ class Model:
         """A row an image: its `label`, and the probability of each class in a column of the class's name.
 
         `items`: uint8 (0 to 255) or float (0 to 1) arrays or tensors, one image [h, w] or [h, w, 3] or many
-        [n, h, w] or [n, h, w, 3]; PIL images; paths of image files; a list of any of these; a task's split. A class
-        that is called "label" keeps its column, and the labels stand in "label_".
+        [n, h, w] or [n, h, w, 3]; PIL images; paths of image files; a list of any of these; a task's split. An empty
+        list gives a frame without rows and with the same columns. A class that is called "label" keeps its column,
+        and the labels stand in "label_".
         Raises MissingFileError, InputError or InputTypeError before the network is run.
         """
         size = whole("batch_size", batch_size, 1)
@@ -92,14 +94,10 @@ class Model:
         return _frame(probs, self.vocab)
 
     def _prepared(self, items: Any) -> Tensor:
+        if isinstance(items, Mapping | pd.DataFrame | pd.Series | bytes) or hasattr(items, "dataset"):
+            raise _table(items)
         items = getattr(items, "x", items) if hasattr(items, "ids") else items
-        if isinstance(items, Mapping | pd.DataFrame | pd.Series | bytes):
-            raise InputTypeError(
-                f"predict() was given a {type(items).__name__}.",
-                rule="predict takes images: arrays, PIL images, paths, or a list of these.",
-                likely="A table of paths was given whole.",
-                next="model.predict(list(frame['path'])).",
-            )
+        check_pair(items, outer=True)
         if isinstance(items, str | PathLike):
             items = [items]
         if isinstance(items, np.ndarray | Tensor | Image.Image) or not hasattr(items, "__iter__"):
@@ -112,13 +110,7 @@ class Model:
         scores = self.module(self.preprocessing.normalise(batch.to(weight.device)).to(weight.dtype))
         wanted = (len(batch), len(self.vocab))
         if not isinstance(scores, Tensor) or tuple(scores.shape) != wanted or not scores.isfinite().all():
-            given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise BundleError(
-                f"The network gave {given}, or values that are not finite, for {len(batch)} images.",
-                rule=f"The network gives finite scores {list(wanted)}: one for each class.",
-                likely="Its training diverged, or its head is for another number of classes.",
-                next="save the model again after a run whose losses are finite.",
-            )
+            raise _bad_scores(scores, wanted)
         probs: Floats = scores.float().softmax(dim=1).double().cpu().numpy()
         return probs
 
@@ -142,6 +134,19 @@ class Model:
         return html_value("Model", repr(self), html_table(["", ""], rows))
 
 
+def _bad_scores(scores: Any, wanted: tuple[int, int]) -> BundleError:
+    fits = isinstance(scores, Tensor) and tuple(scores.shape) == wanted
+    given = list(scores.shape) if isinstance(scores, Tensor) else f"a value of type {type(scores).__name__}"
+    return BundleError(
+        f"the network gave {'values that are not finite' if fits else given} for {wanted[0]} images.",
+        rule=f"the network gives finite scores {list(wanted)}: one for each class.",
+        likely="a training that diverged." if fits else "a network with a head for another number of classes.",
+        next="save the model again after a run whose losses are finite"
+        if fits
+        else f"nt.load(folder, model=network), where network(batch) has {wanted[1]} columns",
+    )
+
+
 def _frame(probs: Floats, vocab: tuple[str, ...]) -> pd.DataFrame:
     name = "label"
     while name in vocab:
@@ -149,6 +154,27 @@ def _frame(probs: Floats, vocab: tuple[str, ...]) -> pd.DataFrame:
     frame = pd.DataFrame(probs, columns=list(vocab))
     frame.insert(0, name, [vocab[c] for c in probs.argmax(axis=1)] if len(probs) else pd.Series(dtype=object))
     return frame
+
+
+def _table(items: Any) -> InputTypeError:
+    """The error for a container whose images have to be taken out first."""
+    if isinstance(items, pd.DataFrame):
+        likely, better = "a table of paths was given whole.", 'model.predict(list(frame["path"]))'
+    elif isinstance(items, pd.Series):
+        likely, better = "a column of paths or images.", "model.predict(list(column))"
+    elif isinstance(items, Mapping):
+        likely, better = "images by name.", "model.predict(list(items.values()))"
+    elif isinstance(items, bytes):
+        likely, better = "the content of an image file.", "model.predict(PIL.Image.open(io.BytesIO(items)))"
+    else:
+        likely = "a DataLoader, whose batches are normalised already and have labels."
+        better = "model.predict(task.test), or the images themselves"
+    return InputTypeError(
+        f"predict() of {type(items).__name__}.",
+        rule="predict takes images: arrays, PIL images, paths, or a list of these.",
+        likely=likely,
+        next=better,
+    )
 
 
 @contextmanager
@@ -170,12 +196,21 @@ def _opened(item: Any) -> Any:
     if not isinstance(item, str | PathLike):
         return item
     path = Path(item)
+    if path.is_dir():
+        raise InputError(
+            f"{str(path)!r} is a folder.",
+            rule="a path leads to one image file.",
+            likely="the folder of the images.",
+            next=f"model.predict(sorted(Path({str(path)!r}).glob('*.png')))",
+        )
     if not path.is_file():
         raise MissingFileError(
-            f"There is no image file {str(path)!r}.",
-            rule="A path leads to an image file.",
-            likely="A spelling, or a path relative to another folder.",
-            next="look at Path(path).resolve().",
+            f"there is no image file {str(path)!r}.",
+            rule="a path leads to an image file.",
+            likely="a misspelling." if path.parent.is_dir() else f"a folder that is not there: {str(path.parent)!r}.",
+            next=f"sorted(Path({str(path.parent)!r}).iterdir()) shows what is there"
+            if path.parent.is_dir()
+            else f"look at Path({str(path)!r}).resolve()",
         )
     try:
         with warnings.catch_warnings():
@@ -188,6 +223,16 @@ def _opened(item: Any) -> Any:
         raise InputError(
             f"{str(path)!r} cannot be read as an image: {str(error)[:100]}",
             rule="Pillow can open and decode the whole file.",
-            likely="It is truncated, far too large, or no image.",
-            next="open it in a viewer, and save it again as PNG.",
+            likely=_why_unreadable(path, error),
+            next="open it in a viewer and save it as PNG, or leave it out",
         ) from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return "a picture that is far too large, such as a scan or a map."
+    if path.stat().st_size == 0:
+        return "an empty file: a download that broke off."
+    if isinstance(error, UnidentifiedImageError) or not isinstance(error, OSError):
+        return "a file that is no image, or of a kind that Pillow does not read."
+    return "an image that was cut off, such as by a download that broke off."

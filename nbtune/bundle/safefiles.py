@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -100,19 +101,29 @@ def opened(folder: Path, name: str) -> Iterator[BinaryIO]:
     if not path.exists():
         raise MissingFileError(
             f"{folder.name!r} has no {name}.",
-            rule="A bundle is a folder with bundle.json, weights.safetensors and README.md.",
-            likely="The copy is incomplete, or the folder is not a bundle.",
-            next="copy the whole folder again.",
+            rule="a bundle is a folder with bundle.json, weights.safetensors and README.md.",
+            likely="a copy that is not complete.",
+            next="copy the whole folder again from where it was saved",
         )
     # A pipe or device would block or never end; a link may lead to any file of the machine.
     if path.resolve().parent != folder.resolve() or not stat.S_ISREG(path.stat().st_mode):
         raise BundleError(
             f"{name} in {folder.name!r} is a link out of the folder, or no regular file.",
-            rule="Every file of a bundle lies in its folder.",
+            rule="every file of a bundle lies in its folder.",
             likely="A cache made of links, or a bundle that was tampered with.",
             next="copy the files themselves into the folder (cp -rL).",
         )
-    with open(path, "rb") as file:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - what the reader raises is not to be caught here
+    except OSError as error:
+        raise BundleError(
+            f"{name} in {folder.name!r} cannot be read: {error.strerror or error}.",
+            rule="every file of a bundle can be read.",
+            likely="a file of another user." if isinstance(error, PermissionError) else "a disk that failed.",
+            next=f"chmod -R u+rX {shlex.quote(str(folder))}" if isinstance(error, PermissionError)
+            else "copy the whole folder again from where it was saved",
+        ) from error  # fmt: skip
+    with file:
         yield file
 
 
@@ -128,8 +139,8 @@ def read_small(folder: Path, name: str, limit: int) -> bytes:
         raise BundleError(
             f"{name} has more than {limit:,} bytes.",
             rule=f"{name} has at most {limit:,} bytes.",
-            likely="It is not a bundle's file, or was tampered with.",
-            next="get the bundle again from its author.",
+            likely="another file of this name, or a bundle that was tampered with.",
+            next="copy the bundle again from where it was saved, or save the model once more",
         )
     return content
 

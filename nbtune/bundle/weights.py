@@ -78,18 +78,31 @@ def _check_storable(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             continue
         raise InputTypeError(
             f"{name} is " + ("not made yet." if lazy else f"a {tensor.layout} {tensor.dtype} on {tensor.device}."),
-            rule=f"A bundle keeps dense tensors of {', '.join(str(kind)[6:] for kind in KINDS.values())}.",
-            likely="The model is quantised, sparse, complex, or not loaded yet (lazy layers, meta device).",
-            next="run the model once on a batch, and save it before it is quantised.",
+            rule=f"a bundle keeps dense tensors of {', '.join(str(kind)[6:] for kind in KINDS.values())}.",
+            likely=(why := _unstorable(tensor, lazy))[0],
+            next=why[1],
         )
     extra = [name for name in model.state_dict() if name not in tensors]
     if extra:
         raise InputError(
-            f"The model keeps state that is no tensor: {', '.join(extra[:3])}.",
-            rule="A bundle holds parameters and buffers only, so that nothing in it is executed.",
-            likely="A layer uses get_extra_state().",
-            next="keep that state in a buffer (register_buffer).",
+            f"the model keeps state that is no tensor: {', '.join(extra[:3])}.",
+            rule="a bundle holds parameters and buffers only, so that nothing in it is executed.",
+            likely="a layer with get_extra_state().",
+            next="self.register_buffer(name, tensor) in that layer",
         )
+
+
+def _unstorable(tensor: Tensor, lazy: bool) -> tuple[str, str]:
+    """Why safetensors cannot hold it, and what to do."""
+    if lazy:
+        return "lazy layers of a model that has seen no batch.", "model(batch) once, then save"
+    if tensor.is_meta:
+        return "a model that was described and not loaded (meta device).", "load its weights, then save"
+    if tensor.layout != torch.strided:
+        return "a sparse layer.", "parameter.data = parameter.data.to_dense(), then save"
+    if tensor.is_complex():
+        return "a complex layer.", "torch.view_as_real(tensor) in the layer, then save"
+    return "a quantised model.", "save the model as it was before it was quantised"
 
 
 def read_header(file: BinaryIO) -> dict[str, tuple[str, Shape]]:
@@ -140,9 +153,9 @@ def _counts(values: Any) -> bool:
 def _broken(what: str) -> BundleError:
     return BundleError(
         f"weights.safetensors cannot be read: {what}.",
-        rule="Header and sizes of the weights file agree with each other.",
-        likely="The file is truncated, altered, or made by another program.",
-        next="get the bundle again from its author.",
+        rule="header and sizes of the weights file agree with each other.",
+        likely="a file that another program made, or that was altered together with bundle.json.",
+        next="copy the bundle again from where it was saved, or save the model once more",
     )
 
 

@@ -18,8 +18,9 @@ from torch import nn
 from nbtune._cut import Cut
 from nbtune._nested import map_tensors, tensors
 from nbtune.errors import FreezeError
+from nbtune.transaction import attributes_undo
 
-__all__ = ["Boundary", "boundary", "captured", "replayed"]
+__all__ = ["Boundary", "boundary", "captured", "replayed", "resting"]
 
 
 class _Reached(Exception):  # noqa: N818 (no error: it ends a forward pass that has given what was wanted)
@@ -32,9 +33,10 @@ class Boundary:
 
     end: str  # path of the module whose output is kept
     shapes: dict[str, Any] = field(repr=False)  # output of every earlier module: nested (shape, dtype)
+    group: str = ""  # the group that ends here
 
 
-def boundary(model: nn.Module, cut: Cut, *inputs: Any) -> Boundary:
+def boundary(model: nn.Module, cut: Cut, *inputs: Any, **named: Any) -> Boundary:
     """Find the boundary of `cut` by one forward pass on `inputs`.
 
     Raises FreezeError, with the reason, where no single place divides still from training.
@@ -49,7 +51,7 @@ def boundary(model: nn.Module, cut: Cut, *inputs: Any) -> Boundary:
     handles = [model.get_submodule(path).register_forward_hook(watch(path)) for path in [*still, *live]]
     try:
         with torch.no_grad():
-            model(*inputs)
+            model(*inputs, **named)
     finally:
         for handle in handles:
             handle.remove()
@@ -62,19 +64,19 @@ def boundary(model: nn.Module, cut: Cut, *inputs: Any) -> Boundary:
         raise _indivisible("a still module runs after one that trains", cut)
     if len(set(before)) != len(before):
         raise _indivisible("a still module runs more than once in a pass", cut)
-    return Boundary(before[-1], dict(calls[: first_live - 1]))
+    return Boundary(before[-1], dict(calls[: first_live - 1]), cut.groups[cut.first - 1].name)
 
 
 def _indivisible(reason: str, cut: Cut) -> FreezeError:
     return FreezeError(
-        f"the still part before {cut.groups[cut.first].name!r} cannot be kept: {reason}.",
+        f"the part that ends with {cut.groups[cut.first - 1].name!r} cannot be kept: {reason}.",
         rule="what is still runs first, each module once, and hands over at one place.",
         likely="a skip connection, or modules that are registered in another order than they run.",
         next='train live (cache="off"), or cut at another group.',
     )
 
 
-def captured(model: nn.Module, where: Boundary, *inputs: Any) -> Any:
+def captured(model: nn.Module, where: Boundary, *inputs: Any, **named: Any) -> Any:
     """The end's output on `inputs`, without running what follows it; the model in eval mode, no gradient."""
     kept: list[Any] = []
 
@@ -85,12 +87,30 @@ def captured(model: nn.Module, where: Boundary, *inputs: Any) -> Any:
     handle = model.get_submodule(where.end).register_forward_hook(stop)
     try:
         with torch.no_grad():
-            model(*inputs)
+            model(*inputs, **named)
     except _Reached:
         pass
     finally:
         handle.remove()
     return kept[0]
+
+
+@contextmanager
+def resting(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, without gradient; afterwards flags, hooks, hidden states and buffers are as before."""
+    # All that modules hold, not their flags alone: a recurrent one keeps its state, which a pass moves.
+    undo = [attributes_undo(module) for module in model.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for step in undo:
+            step()
+        for buffer, before in buffers:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
 
 
 @contextmanager
@@ -103,8 +123,8 @@ def replayed(model: nn.Module, where: Boundary, current: Callable[[], Any]) -> I
 
     def silent(shapes: Any) -> Callable[..., Any]:
         def forward(*_: Any, **__: Any) -> Any:
-            size = tensors(current())[0].shape[0]
-            return _blank(shapes, size)
+            kept = tensors(current())[0]
+            return _blank(shapes, len(kept), kept.device)
 
         return forward
 
@@ -118,13 +138,13 @@ def replayed(model: nn.Module, where: Boundary, current: Callable[[], Any]) -> I
             module.__dict__.pop("forward", None)
 
 
-def _blank(shapes: Any, size: int) -> Any:
+def _blank(shapes: Any, size: int, device: torch.device) -> Any:
     """Zeros of the recorded shapes for `size` items, without memory."""
     if isinstance(shapes, tuple) and len(shapes) == 2 and isinstance(shapes[0], torch.Size):
         shape, dtype = shapes
-        return torch.zeros((), dtype=dtype).expand(size, *shape[1:])
+        return torch.zeros((), dtype=dtype, device=device).expand(size, *shape[1:])
     if isinstance(shapes, dict):
-        return {key: _blank(value, size) for key, value in shapes.items()}
+        return {key: _blank(value, size, device) for key, value in shapes.items()}
     if isinstance(shapes, (tuple, list)):
-        return type(shapes)(_blank(value, size) for value in shapes)
+        return type(shapes)(_blank(value, size, device) for value in shapes)
     return shapes

@@ -1,123 +1,183 @@
-"""Kept features of all items of a split, and the store that finds them by key."""
+"""Kept features of all items of a split, and room in memory that is filled batch by batch."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from nbtune._cut import digests
-from nbtune._display import short
 from nbtune._nested import map_tensors, tensors
-from nbtune.errors import FreezeError
 
-__all__ = ["Kept", "Store", "free_memory", "key_of"]
-
-_SHARE = 0.25  # of the free memory may be filled with features
+__all__ = ["Filling", "Kept", "Overflow", "Wanted"]
 
 
-def free_memory() -> int:
-    """Bytes of main memory that are free now (a guess of 4 GB where the system does not say)."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 4 << 30
+class Overflow(Exception):  # noqa: N818 (no error of the user's: another type is tried)
+    """A finite value is too large for half precision."""
 
 
-def key_of(*parts: Any) -> str:
-    """A digest of all that the features depend on; tensors by their bits."""
-    total = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        found = tensors(part) if not isinstance(part, (str, int, bool)) else []
-        total.update(repr(sorted(digests(dict(enumerate_names(found))).items()) if found else part).encode())
-    return total.hexdigest()
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be kept of one split, told by a few of its items."""
+
+    key: str
+    split: str  # "training" or "validation"
+    items: int
+    features: Any  # of a few items: nested tensors [few, ...]
+    targets: Any
+    inputs: Any
+    real: bool = False  # are the inputs kept as well, since the rest of the model reads them
+    views: int = 1  # augmented views an item
+    half: torch.dtype | None = None  # floating features are kept in this type
+
+    @property
+    def rows(self) -> int:
+        return self.items * self.views
+
+    @property
+    def columns(self) -> list[torch.Tensor]:
+        """A few rows of every tensor that is kept, in the type in which it is kept."""
+        return self.of(self.features, self.targets, self.inputs)
+
+    def of(self, features: Any, targets: Any, inputs: Any) -> list[torch.Tensor]:
+        """The columns of a batch."""
+        found = [t.to(self.half) if self.half and t.is_floating_point() else t for t in tensors(features)]
+        return [*found, *tensors(targets), *(tensors(inputs) if self.real else [])]
+
+    @property
+    def bytes(self) -> int:
+        """Room for all rows."""
+        return sum(self.rows * column[0].numel() * column.element_size() for column in self.columns)
 
 
-def enumerate_names(found: Sequence[torch.Tensor]) -> list[tuple[str, torch.Tensor]]:
-    """Tensors with numbers as names."""
-    return [(str(number), tensor) for number, tensor in enumerate(found)]
+def _nothing() -> None:
+    pass
 
 
-@dataclass
+@dataclass(repr=False)
 class Kept:
-    """Features [n, ...], targets [n, ...] and, where the rest of the model needs them, inputs [n, ...]."""
+    """Features, targets and, where the rest of the model needs them, inputs; each [views x items, ...].
+
+    Row `view * items + item` is an item's view. `home` is the device on which the model trains.
+    """
 
     features: Any
     targets: Any
     inputs: Any  # the real inputs, or one blank item to be expanded
     real: bool
+    split: str = "training"
+    views: int = 1
+    on_disk: bool = False
+    error: float = 0.0  # of half precision: largest difference, as a share of the item's largest feature
+    home: torch.device = field(default=torch.device("cpu"))
+    dtypes: tuple[torch.dtype, ...] = ()  # of the features as the model gives them
+    release: Callable[[], None] = _nothing  # gives memory of a mapped file back
 
     @staticmethod
-    def empty(n: int, features: Any, targets: Any, inputs: Any, real: bool, budget: int | None) -> Kept:
-        """Room for `n` items like these. Raises FreezeError if it is more than the budget."""
-        wanted = [*tensors(features), *tensors(targets), *(tensors(inputs) if real else [])]
-        size = sum(n * t[0].numel() * t.element_size() for t in wanted)
-        allowed = budget if budget is not None else int(free_memory() * _SHARE)
-        if size > allowed:
-            raise FreezeError(
-                f"the features of {n} items take {short(size)}B, and {short(allowed)}B are allowed.",
-                rule="kept features stay within the budget, a quarter of the free memory by default.",
-                likely="an early cut: features are larger there than at the end of the body.",
-                next="cut later, or train live.",
-            )
+    def of(wanted: Wanted, columns: list[torch.Tensor], **more: Any) -> Kept:
+        """What `columns` hold, in the nested form of the wanted features, targets and inputs."""
+        rest = iter(columns)
 
-        def room(value: Any) -> Any:
-            return map_tensors(value, lambda t: torch.empty(n, *t.shape[1:], dtype=t.dtype, device=t.device))
+        def filled(value: Any) -> Any:
+            return map_tensors(value, lambda _: next(rest))
 
         def blank(value: Any) -> Any:
             return map_tensors(value, lambda t: torch.zeros((), dtype=t.dtype, device=t.device).expand(1, *t.shape[1:]))
 
-        return Kept(room(features), room(targets), room(inputs) if real else blank(inputs), real)
+        first = tensors(wanted.features)
+        return Kept(
+            filled(wanted.features), filled(wanted.targets),
+            filled(wanted.inputs) if wanted.real else blank(wanted.inputs), wanted.real, wanted.split, wanted.views,
+            home=first[0].device, dtypes=tuple(t.dtype for t in first), **more,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Features of {self.items} {self.split} items, {self.bytes} bytes."
 
     @property
     def device(self) -> torch.device:
+        """Where the features lie."""
         return tensors(self.features)[0].device
 
     @property
-    def bytes(self) -> int:
-        """Memory that the features take."""
-        return sum(t.numel() * t.element_size() for t in tensors(self.features))
+    def items(self) -> int:
+        return len(tensors(self.features)[0]) // self.views
 
-    def put(self, places: Sequence[int], features: Any, targets: Any, inputs: Any) -> None:
-        """Write a batch at `places`; what is beyond them in the batch is padding."""
-        pairs = [(self.features, features), (self.targets, targets), *([(self.inputs, inputs)] if self.real else [])]
-        for room, values in pairs:
-            for target, value in zip(tensors(room), tensors(values), strict=True):
-                target[places[0] : places[0] + len(places)] = value[: len(places)]
+    @property
+    def bytes(self) -> int:
+        """Room that all of it takes, in memory or on disk."""
+        held = [*tensors(self.features), *tensors(self.targets), *(tensors(self.inputs) if self.real else [])]
+        return sum(t.numel() * t.element_size() for t in held)
 
     def take(self, places: torch.Tensor) -> Any:
         """The features at `places`, as the boundary's output."""
-        return map_tensors(self.features, lambda t: t[places])
+        types = iter(self.dtypes)
+        found = map_tensors(self.features, lambda t: t[places].to(self.home, next(types, t.dtype)))
+        self.release()
+        return found
 
     def batch(self, places: torch.Tensor) -> Any:
         """Inputs and targets at `places`, as the loader's batch."""
         size = len(places)
-        inputs = map_tensors(self.inputs, lambda t: t[places] if self.real else t.expand(size, *t.shape[1:]))
-        return (*inputs, *map_tensors(self.targets, lambda t: t[places]))
+
+        def at(value: Any) -> Any:
+            return map_tensors(value, lambda t: t[places].to(self.home))
+
+        blank = map_tensors(self.inputs, lambda t: t.expand(size, *t.shape[1:])) if not self.real else at(self.inputs)
+        return (*blank, *at(self.targets))
 
 
-class Store(dict[str, Kept]):
-    """Kept features by key, within `budget` bytes a split (None: a quarter of the free memory)."""
+class Filling:
+    """Room for what is wanted, filled in order; whoever is stopped goes on with the first batch that is not in."""
 
-    def __init__(self, budget: int | None = None) -> None:
-        super().__init__()
-        self.budget, self.digest = budget, ""
+    on_disk = False
 
-    def put(self, digest: str, key: str, kept: Kept) -> None:
-        """Keep under `key`, and drop what another still part (by its `digest`) had computed."""
-        if digest != self.digest:
-            self.clear()
-            self.digest = digest
-        self[key] = kept
+    def __init__(self, wanted: Wanted, device: Any = None) -> None:
+        self.wanted, self.batches, self.rows, self.error = wanted, 0, 0, 0.0
+        self.columns = self.room(device)
+
+    def room(self, device: Any) -> list[torch.Tensor]:
+        shapes = [(self.wanted.rows, *column.shape[1:]) for column in self.wanted.columns]
+        pairs = zip(shapes, self.wanted.columns, strict=True)
+        return [torch.empty(shape, dtype=like.dtype, device=device or like.device) for shape, like in pairs]
+
+    def put(self, count: int, features: Any, targets: Any, inputs: Any) -> None:
+        """The next `count` rows: the first ones of a batch; what follows in it is padding.
+
+        Raises Overflow if they do not fit in half precision, OSError where they cannot be written.
+        """
+        values = [value[:count] for value in self.wanted.of(features, targets, inputs)]
+        error = self._lost(values, [t[:count] for t in tensors(features)]) if self.wanted.half else 0.0
+        self.write(values)
+        # Last, so that an interrupt before it leaves the batch out: it is written again then.
+        self.batches, self.rows, self.error = self.batches + 1, self.rows + count, max(self.error, error)
+
+    def write(self, values: list[torch.Tensor]) -> None:
+        for column, value in zip(self.columns, values, strict=True):
+            column[self.rows : self.rows + len(value)] = value
+
+    def _lost(self, values: list[torch.Tensor], exact: list[torch.Tensor]) -> float:
+        """The largest error of rounding to half precision, as a share of an item's largest feature."""
+        worst = 0.0
+        for value, true in zip(values, exact, strict=False):
+            if not true.is_floating_point():
+                continue
+            if bool((value.isinf() & true.isfinite()).any()):
+                raise Overflow
+            rest = (value.to(true.dtype) - true).nan_to_num(0, 0, 0).reshape(len(true), -1).abs().amax(1)
+            size = true.nan_to_num(0, 0, 0).reshape(len(true), -1).abs().amax(1)
+            worst = max(worst, float((rest / size.clamp_min(torch.finfo(true.dtype).tiny)).max()))
+        return worst
 
     @property
     def bytes(self) -> int:
-        """Memory that all features take."""
-        return sum(kept.bytes for kept in self.values())
+        return self.wanted.bytes
 
-    def __repr__(self) -> str:
-        return f"{len(self)} sets of features, {short(self.bytes)}B."
+    def finish(self) -> Kept:
+        """All rows are in."""
+        return Kept.of(self.wanted, self.columns, error=self.error)
+
+    def drop(self) -> None:
+        """Give the room back."""
+        self.columns = []

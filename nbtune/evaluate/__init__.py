@@ -27,7 +27,9 @@ from nbtune.evaluate.intervals import (
 from nbtune.evaluate.outcomes import Outcomes, checked, whole
 from nbtune.evaluate.reading import looks_warning, pattern
 
-__all__ = ["Comparison", "Estimate", "Report", "Worst", "report"]
+__all__ = ["TEST", "Comparison", "Estimate", "Report", "Worst", "report"]
+
+TEST = "the test set"
 
 
 def report(
@@ -38,6 +40,7 @@ def report(
     items: Any = None,
     looks: int = 1,
     objective: str = "",
+    data: str = TEST,
     n_boot: int = 1000,
     seed: int = 0,
 ) -> Report:
@@ -45,7 +48,8 @@ def report(
 
     `probs` is float with rows that sum to 1; `targets` is of an integer dtype in [0, classes). `items` shows
     the errors as pictures: uint8 images [n, h, w] or [n, h, w, 3], or a task's split (its `.x` and `.ids`).
-    `looks` says how often these items have been evaluated, this time included. The intervals are of 95 %:
+    `looks` says how often these items have been evaluated, this time included; `data` what they are, in words.
+    The intervals are of 95 %:
     Wilson's for proportions, else the percentile bootstrap over items (`n_boot` samples, private seed).
     Raises InputError or InputTypeError.
 
@@ -53,25 +57,26 @@ def report(
         >>> report([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1], ["cat", "dog"]).metrics["accuracy"]
         0.667 [0.208, 0.939]
     """
-    data = checked(probs, targets, vocab, items)
+    given = checked(probs, targets, vocab, items)
     looks, n_boot = whole("looks", looks, 1), whole("n_boot", n_boot, 2)
-    predicted = data.probs.argmax(axis=1)
-    losses = -np.log(np.clip(data.probs[np.arange(len(data.targets)), data.targets], np.finfo(float).eps, 1))
-    confusion = confusion_matrix(data.targets, predicted, labels=np.arange(len(data.vocab)))
-    metrics, gap, f1_limits = _estimates(data, predicted, losses, n_boot, seed)
+    predicted = given.probs.argmax(axis=1)
+    losses = -np.log(np.clip(given.probs[np.arange(len(given.targets)), given.targets], np.finfo(float).eps, 1))
+    confusion = confusion_matrix(given.targets, predicted, labels=np.arange(len(given.vocab)))
+    metrics, gap, f1_limits = _estimates(given, predicted, losses, n_boot, seed)
     return Report(
-        probs=data.probs,
-        targets=data.targets,
+        probs=given.probs,
+        targets=given.targets,
         predicted=predicted,
         losses=losses,
         confusion=confusion.astype(np.int64),
-        vocab=data.vocab,
+        vocab=given.vocab,
         objective=objective,
+        data=data,
         looks=looks,
         n_boot=n_boot,
         seed=seed,
-        images=data.images,
-        digests=data.digests,
+        images=given.images,
+        digests=given.digests,
         _metrics=metrics,
         _gap=gap,
         _f1_limits=f1_limits,
@@ -105,6 +110,7 @@ class Report:
     confusion: Ints
     vocab: tuple[str, ...]
     objective: str
+    data: str  # what the items are: "the test set"
     looks: int
     n_boot: int
     seed: int
@@ -139,8 +145,8 @@ class Report:
 
     @property
     def warning(self) -> str:
-        """What to keep in mind when these items have been looked at before; empty for the first look."""
-        return looks_warning(self.looks)
+        """What to keep in mind when the test set has been looked at before; empty for the first look."""
+        return looks_warning(self.looks) if self.data == TEST else ""
 
     def frame(self) -> pd.DataFrame:
         """A row a metric: metric, value, low, high."""
@@ -205,13 +211,21 @@ class Report:
 
     def __repr__(self) -> str:
         accuracy, f1 = self.metrics["accuracy"], self.metrics["f1"]
-        about = f"{self.objective.rstrip('.')}: " if self.objective else ""
-        return f"{about}accuracy {accuracy}, macro F1 {f1} on {len(self)} items. {self.warning}".strip()
+        return f"Accuracy {accuracy}, macro F1 {f1} on {self.data} ({_items(len(self))}). {self.warning}".strip()
 
     def _repr_html_(self) -> str:
-        rows = [(name, f"{e.value:.3f}", f"{e.low:.3f} – {e.high:.3f}") for name, e in self._metrics]
-        table = html_table(["metric", "value", "95 %"], rows)
-        return html_value(self.objective or "Report", self.sentence, table)
+        rows = [(name, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]") for name, e in self._metrics]
+        table = html_table(["metric", "value", "95 % interval"], rows)
+        return html_value(f"Report on {self.data}", f"{_sentence(self.objective)}{self.sentence}", table)
+
+
+def _sentence(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}. " if text else ""
+
+
+def _items(n: int) -> str:
+    return f"{n} item{'s' if n != 1 else ''}"
 
 
 def _estimates(

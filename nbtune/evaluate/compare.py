@@ -33,6 +33,7 @@ class Comparison:
     only_second: int
     n: int
     p: float
+    differ: int = 0  # items that are answered differently
 
     @property
     def verdict(self) -> str:
@@ -42,6 +43,10 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        if not self.only_first and not self.only_second:
+            if not self.differ:
+                return f"Both give the same answer on all {self.n} items."
+            return f"No difference was seen: both are right on the same items; {self.differ} wrong answers differ."
         by = Estimate(*(100 * x for x in (self.accuracy.value, self.accuracy.low, self.accuracy.high)))
         points = f"{by:+.1f}"
         pairs = (
@@ -65,7 +70,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         rows = [("accuracy", f"{self.accuracy:+.3f}"), ("macro F1", f"{self.f1:+.3f}")]
-        return html_value("Comparison", self.sentence, html_table(["", "first − second [95 %]"], rows))
+        if not self.differ:
+            return html_value("Comparison", self.sentence)
+        return html_value("Comparison", self.sentence, html_table(["metric", "first − second [95 %]"], rows))
 
 
 def compare(first: Report, second: Any) -> Comparison:
@@ -82,6 +89,7 @@ def compare(first: Report, second: Any) -> Comparison:
         only_second=only_b,
         n=len(first),
         p=float(binomtest(only_a, both).pvalue) if both else 1.0,
+        differ=int((first.predicted != second.predicted).sum()),
     )
 
 

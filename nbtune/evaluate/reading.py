@@ -18,24 +18,33 @@ NAMED = 3  # classes named in one sentence at most
 def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
     """What precision and recall say together, beyond the noise.
 
+    With one class an item every miss is another class's false alarm, so over all classes the two differ only by
+    how often classes are predicted; of a single class they say whether it is missed or invented.
     `gap` is macro precision minus macro recall. A class is missed or invented when its misses and false
     alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
     """
     if confusion.sum() == np.trace(confusion):
         return f"No error was seen on {_count(confusion.sum(), 'item')}."
-    parts = [part for part in (_macro(gap), *_classes(confusion, vocab)) if part]
+    parts = [part for part in (_macro(gap, confusion, vocab), *_classes(confusion, vocab)) if part]
     if not parts:
         return "Precision and recall agree within the noise, overall and in each class."
     return " ".join(parts)
 
 
-def _macro(gap: Estimate) -> str:
-    if gap.low > 0:
-        return f"It misses more than it invents: macro precision is above macro recall by {gap}."
-    if gap.high < 0:
-        by = Estimate(-gap.value, -gap.high, -gap.low)
-        return f"It invents more than it misses: macro recall is above macro precision by {by}."
-    return ""
+def _macro(gap: Estimate, confusion: Ints, vocab: Sequence[str]) -> str:
+    """Macro precision minus macro recall is the mean over classes of recall × (support / predicted − 1)."""
+    if gap.low <= 0 <= gap.high:
+        return ""
+    hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    parts = hits / np.maximum(support, 1) * (support / np.maximum(called, 1) - 1)
+    rarely = gap.low > 0
+    c = int(parts.argmax() if rarely else parts.argmin())
+    by = gap if rarely else Estimate(-gap.value, -gap.high, -gap.low)
+    first, second = ("precision", "recall") if rarely else ("recall", "precision")
+    return (
+        f"Some classes are predicted too {'rarely' if rarely else 'often'}, most '{vocab[c]}' ({called[c]} times for "
+        f"{_count(int(support[c]), 'item')}): macro {first} is above macro {second} by {by}."
+    )
 
 
 def _classes(confusion: Ints, vocab: Sequence[str]) -> list[str]:
@@ -90,7 +99,7 @@ def looks_warning(looks: int) -> str:
     if looks <= 1:
         return ""
     return (
-        f"This test set has been looked at {looks} times: what is chosen by it is flattered by it, "
+        f"This was look {looks} at this test set: what is chosen by it is flattered by it, "
         "so choose on validation data."
     )
 

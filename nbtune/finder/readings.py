@@ -1,45 +1,84 @@
-"""Reading a learning rate curve: smoothing, noise, where it falls and how far readings agree. No training."""
+"""Reading a learning rate curve: smoothing, noise, and where the loss falls. No training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MOST", "VOTE", "Advice", "advise", "diverged", "fall_and_noise", "read", "smooth"]
+__all__ = ["FEWEST", "PACE", "READINGS", "Fall", "Running", "averaged", "diverged", "fall", "pace", "read"]
 
-READINGS = ("steepest", "minimum/10", "valley", "slide")
-VOTE = ("slide", "steepest", "minimum/10")  # the readings whose median is the suggestion
-MOST = 3.0  # how far, as a factor, the median may be from the nearer of the other two
+READINGS = ("end of fall", "steepest", "minimum/10", "valley", "slide")
+FEWEST = 10  # steps: below, no reading has a point to stand on
+PACE = 99 / 8  # steps a decade of rate that a suggestion is for: 100 steps from 1e-7 to 10
+_SMOOTH = 0.25  # decades of rate over which a loss's weight falls to 1/e, on either side
+_LAG = 0.5  # the same for the running average, which sees one side only
+_SHARE = 0.9  # of the fall: where so much of it is done, it ends
 _WINDOW = 10  # points over which a slope is taken: over one alone, a noisy batch makes the steepest
 _POINTS = 100  # readings are made on the curve at this many points: fastai's constants are meant for 100
 _SKIP_FIRST, _SKIP_LAST = 10, 5  # as fastai: the smoothing settles, the last steps blow up
 
 
 @dataclass(frozen=True)
-class Advice:
-    """A learning rate or the reason why there is none."""
+class Fall:
+    """How one curve falls; losses in loss units."""
 
-    suggestion: float | None
-    reason: str  # a sentence
-    readings: dict[str, float]  # each reading's median over seeds; those that could be made
+    depth: float  # from the level before any learning down to the lowest smoothed loss
+    noise: float  # how far chance alone may take the lowest smoothed loss
+    middle: float  # the rate at which half of the fall is done, as tested
+    end: float  # the rate at which nine tenths of it are done
+    open: bool  # did the loss still fall at the last step
+    turned: bool  # did the loss rise again by as much as it fell, or by more than its noise
 
 
-def smooth(losses: Sequence[float], steps: int) -> Any:
-    """Bias-corrected exponential average of `losses`, float64 of the same length.
+def pace(lrs: Any) -> float:
+    """Steps a decade of rate, of a geometric series."""
+    return (len(lrs) - 1) / math.log10(lrs[-1] / lrs[0]) if len(lrs) > 1 else PACE
 
-    The weight of a step falls to 1/e over half of `steps`, the length of the full test: 0.98 a step at 100,
-    as in fastai, and the same picture at any other number of steps. Without the correction (Kingma & Ba,
-    2015) the average would begin at zero.
+
+class Running:
+    """Bias-corrected exponential average of what came so far; without the correction (Kingma & Ba, 2015) it
+    would begin at zero. Its weights fall to 1/e over half a decade of rate, whatever the number of steps.
     """
-    beta, total, kept = 1 - 2 / steps, 0.0, np.empty(len(losses))
-    for step, loss in enumerate(losses):
-        total = beta * total + (1 - beta) * loss
-        kept[step] = total / (1 - beta ** (step + 1))
-    return kept
+
+    def __init__(self, per_decade: float, keep: float | None = None) -> None:
+        self.keep = math.exp(-1 / (_LAG * per_decade)) if keep is None else keep
+        self.total, self.weight = 0.0, 0.0
+
+    def add(self, loss: float) -> float:
+        self.total, self.weight = self.keep * self.total + loss, self.keep * self.weight + 1
+        return self.total / self.weight
+
+
+def averaged(losses: Any, per_decade: float) -> Any:
+    """Average over the neighbours on either side, float64 of the same length: no lag, no edge effect.
+
+    The weight falls to 1/e over a quarter of a decade of rate, whatever the number of steps. What lies higher
+    above the first losses than the lowest lies below them counts as no higher: a blow-up does not reach back.
+    """
+    raw = np.asarray(losses, dtype=float)
+    if not len(raw):
+        return raw
+    first = float(np.max(raw[: _flat(raw)]))
+    raw = np.minimum(raw, first + (first - float(np.min(raw))))
+    keep = math.exp(-1 / (_SMOOTH * per_decade))
+    ones = np.ones_like(raw)
+    return _both_sides(raw, keep) / _both_sides(ones, keep)
+
+
+def _both_sides(values: Any, keep: float) -> Any:
+    """The sum of all values, weighted by `keep` to the power of their distance, at each place."""
+    return _behind(values, keep) + _behind(values[::-1], keep)[::-1] - values
+
+
+def _behind(values: Any, keep: float) -> Any:
+    total, sums = 0.0, np.empty(len(values))
+    for at, value in enumerate(values):
+        total = keep * total + value
+        sums[at] = total
+    return sums
 
 
 def diverged(smoothed: float, best: float, first: float) -> bool:
@@ -51,45 +90,95 @@ def diverged(smoothed: float, best: float, first: float) -> bool:
     return smoothed - best > 3 * max(abs(best), 0.05 * abs(first))
 
 
-def fall_and_noise(raw: Any, smoothed: Any) -> tuple[float, float]:
-    """How far the smoothed loss falls below its flat early part, and how far chance alone takes it (loss units).
+def _flat(raw: Any) -> int:
+    """The steps whose rates are taken as too small to learn: the first quarter."""
+    return max(len(raw) // 4, 3)
 
-    Flat part: the first quarter of the steps, where the rates are too small to learn. Noise: the standard
-    deviation of one loss there, from the mean square of successive differences, which takes out a slow trend
-    (von Neumann, 1941), times 10 / sqrt(steps), so that fewer steps must fall further. Of 3,000 curves of pure
-    noise with 100 steps, three fell further than that.
+
+def fall(lrs: Any, raw: Any) -> Fall:
+    """How one curve of ten finite losses or more falls.
+
+    Noise: the standard deviation of one loss in the first quarter, from the mean square of successive
+    differences, which takes out a slow trend (von Neumann, 1941); from it, that of the lowest smoothed loss
+    against the mean of the quarter; times a factor that grows where few steps tell the noise.
     """
-    flat = max(len(raw) // 4, 3)
-    spread = math.sqrt(float(np.mean(np.diff(raw[:flat]) ** 2)) / 2)
-    level = float(np.mean(raw[:flat]))
-    fall = level - float(np.min(smoothed[flat:]))
-    return fall if fall > 1e-6 * abs(level) else 0.0, spread * 10 / math.sqrt(len(raw))
+    per_decade, flat = pace(lrs), _flat(raw)
+    smoothed, level = averaged(raw, per_decade), float(np.mean(raw[:flat]))
+    one = math.sqrt(float(np.mean(np.diff(raw[:flat]) ** 2)) / 2)
+    # As a t-quantile at 0.9995, for the lowest of many: of pure noise, one curve in a thousand falls further.
+    noise = (4.5 + 100 / (flat - 1) ** 2) * one * math.sqrt(_variance(per_decade) + 1 / flat)
+    lowest = flat + int(np.argmin(smoothed[flat:]))
+    depth = level - float(smoothed[lowest])
+    if depth <= 1e-6 * abs(level):  # rounding
+        depth = 0.0
+    rise = float(np.max(smoothed[lowest:]) - smoothed[lowest])
+    middle, end = (_first_below(lrs, smoothed, level - share * depth) for share in (0.5, _SHARE))
+    low = float(np.min(smoothed)) + 0.25 * depth
+    return Fall(depth, noise, middle, end, _open(raw, per_decade, low, depth, one), rise > max(depth, noise))
 
 
-def read(lrs: Any, smoothed: Any, steps: int) -> dict[str, float]:
-    """The readings that a smoothed curve allows, by name; a reading that fails is left out.
+def _variance(per_decade: float) -> float:
+    """Of a smoothed loss over that of one loss, far from the ends: the sum of the squared weights."""
+    keep = math.exp(-1 / (_SMOOTH * per_decade))
+    return (1 + keep**2) / (1 - keep**2) * ((1 - keep) / (1 + keep)) ** 2
 
-    steepest: where the loss falls fastest per factor of the rate (Smith, 2015). minimum/10: a tenth of the
-    rate at the lowest loss. valley, slide: see fastai's documentation of `lr_find`.
+
+def _open(raw: Any, per_decade: float, low: float, depth: float, one: float) -> bool:
+    """Do the losses, as measured, still fall at the end, there where they are lowest?
+
+    They do if over the last half decade they fall by a tenth of all their fall, and by more than chance: a loss
+    that has come to zero does not, nor does one that comes down again from a blow-up.
+    """
+    width = min(max(round(per_decade / 4), 2), len(raw) // 2)
+    before, last = float(np.mean(raw[-2 * width : -width])), float(np.mean(raw[-width:]))
+    return last < low and before - last > max(0.1 * depth, 2 * one * math.sqrt(2 / width))
+
+
+def _first_below(lrs: Any, smoothed: Any, bound: float) -> float:
+    """The rate at which the curve first comes down to `bound`, between two steps."""
+    at = int(np.argmax(smoothed <= bound)) if np.any(smoothed <= bound) else int(np.argmin(smoothed))
+    if at == 0:
+        return float(lrs[0])
+    above, below = smoothed[at - 1], smoothed[at]
+    share = float(np.clip((above - bound) / (above - below), 0, 1)) if above > below else 1.0
+    return float(lrs[at - 1] * (lrs[at] / lrs[at - 1]) ** share)
+
+
+def read(lrs: Any, raw: Any, steps: int) -> dict[str, float]:
+    """The readings that a curve allows, by name; a reading that fails is left out.
+
+    end of fall: where nine tenths of the fall are done and it slows down, which is Smith's upper bound (2015).
+    steepest: where the loss falls fastest per factor of the rate. minimum/10: a tenth of the rate at the
+    lowest loss. valley, slide: see fastai's documentation of `lr_find`; made on fastai's average, as they are meant.
     """
     from nbtune._fastai.readings import read_slide, read_valley
 
-    if len(lrs) < 4:
+    if len(lrs) < FEWEST:
         return {}
     points = max(round(_POINTS * len(lrs) / steps), 4)
     log_lr = np.linspace(math.log(lrs[0]), math.log(lrs[-1]), points)
-    loss = np.interp(log_lr, np.log(lrs), smoothed)[_SKIP_FIRST : points - _SKIP_LAST]
-    loss = np.round(loss, 9)  # or the rounding of a flat part would look like a fall
-    rate = np.exp(log_lr)[_SKIP_FIRST : points - _SKIP_LAST]
-    if len(loss) < 4:
+    inner = slice(_SKIP_FIRST, points - _SKIP_LAST)
+    rate = np.exp(log_lr)[inner]
+    if len(rate) < 4:
         return {}
+    # Rounded, or the rounding of a flat part would look like a fall.
+    loss = np.round(np.interp(log_lr, np.log(lrs), averaged(raw, pace(lrs))), 9)[inner]
+    theirs = np.round(np.interp(log_lr, np.log(lrs), _as_fastai(raw, steps)), 9)[inner]
+    one = fall(lrs, raw)
     readings = {
-        "valley": read_valley(rate.tolist(), loss.tolist()),
-        "slide": read_slide(rate.tolist(), loss.tolist()),
+        "end of fall": one.end if one.depth > one.noise else math.nan,
         "steepest": _steepest(rate, loss),
         "minimum/10": float(rate[np.argmin(loss)]) / 10,
+        "valley": read_valley(rate.tolist(), theirs.tolist()),
+        "slide": read_slide(rate.tolist(), theirs.tolist()),
     }
     return {name: value for name, value in readings.items() if math.isfinite(value)}
+
+
+def _as_fastai(raw: Any, steps: int) -> Any:
+    """fastai's average: 0.98 a step at 100 steps, and the same picture at any other number of them."""
+    running = Running(PACE, 1 - 2 / steps)
+    return np.array([running.add(float(loss)) for loss in raw])
 
 
 def _steepest(rate: Any, loss: Any) -> float:
@@ -97,53 +186,3 @@ def _steepest(rate: Any, loss: Any) -> float:
     width = min(_WINDOW, len(loss) - 1)
     at = int(np.argmin(loss[width:] - loss[:-width]))
     return math.sqrt(float(rate[at]) * float(rate[at + width]))
-
-
-def advise(lrs: Any, curves: Sequence[tuple[Any, Any]], steps: int, most: float = MOST) -> Advice:
-    """The median over seeds of the middle one of the readings `VOTE`, or the reason for none.
-
-    `curves` holds (raw, smoothed) of each complete test, finite, on the first steps of `lrs`. There is no
-    suggestion when the loss falls less than its noise (medians over seeds), a reading cannot be made, the
-    middle one has no other within the factor `most`, or the seeds lie further apart than that. Each reading
-    fails in its own way (slide anywhere, minimum/10 too high while a loss keeps falling, steepest on a late
-    dip): the middle one outvotes one of them. valley, which lies low, is shown only.
-    """
-    each = [read(lrs[: len(smoothed)], smoothed, steps) for _, smoothed in curves if len(smoothed)]
-    readings = {
-        name: _median([one[name] for one in each if name in one])
-        for name in READINGS
-        if any(name in one for one in each)
-    }
-    few = min((len(raw) for raw, _ in curves), default=0)
-    if few < 4:
-        return Advice(None, f"No suggestion: only {few} steps gave a finite loss.", readings)
-    fall, noise = np.median([fall_and_noise(raw, smoothed) for raw, smoothed in curves], axis=0)
-    if fall <= noise:
-        reason = f"No suggestion: the loss falls by {fall:.2g}, no more than its noise of {noise:.2g}."
-        return Advice(None, reason, readings)
-    for name in VOTE:
-        if name not in readings:
-            return Advice(None, f"No suggestion: the curve has no {name} reading.", readings)
-    votes = [sorted(one[name] for name in VOTE)[1] for one in each if all(name in one for name in VOTE)]
-    return _agreement(readings, votes or [sorted(readings[name] for name in VOTE)[1]], most)
-
-
-def _agreement(readings: dict[str, float], votes: Sequence[float], most: float) -> Advice:
-    """The median of the seeds' votes, unless the readings or the seeds lie apart by more than `most`."""
-    low, middle, high = sorted((readings[name], name) for name in VOTE)
-    near = low if middle[0] / low[0] <= high[0] / middle[0] else high
-    gap = max(near[0], middle[0]) / min(near[0], middle[0])
-    if gap > most:
-        all_three = ", ".join(f"{name} {rate:.2g}" for rate, name in (low, middle, high))
-        return Advice(None, f"No suggestion: {all_three}: no two within a factor of {most:g}.", readings)
-    band, rate = max(votes) / min(votes), _median(votes)
-    seeds = f"over {len(votes)} seeds it lies between {min(votes):.2g} and {max(votes):.2g} (×{band:.1f})"
-    if band > most:
-        return Advice(None, f"No suggestion: {seeds}, wider than ×{most:g}.", readings)
-    reason = f"Learning rate {rate:.2g}: {middle[1]} is the middle reading, and {near[1]} agrees ({near[0]:.2g})"
-    return Advice(rate, f"{reason}; {seeds}." if len(votes) > 1 else f"{reason}.", readings)
-
-
-def _median(values: Sequence[float]) -> float:
-    """The median on the logarithmic axis, on which rates are compared."""
-    return float(np.exp(np.median(np.log(values))))

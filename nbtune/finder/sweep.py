@@ -9,7 +9,7 @@ from typing import Any
 from nbtune._fastai import Callback, CancelFitException, CancelValidException
 from nbtune._fastai.borrow import borrowed, seed_all
 from nbtune.errors import InputError
-from nbtune.finder.readings import diverged, smooth
+from nbtune.finder.readings import Running, diverged, pace
 
 __all__ = ["Sweep", "one_test"]
 
@@ -31,7 +31,8 @@ class Sweep(Callback):  # type: ignore[misc]
         super().__init__()
         self.grid, self.shares, self.report, self.should_stop = grid, ratios, report, should_stop
         self.measured: list[float] = []  # finite losses only
-        self.averages: Any = []
+        self.average = Running(pace(grid))
+        self.first, self.best = math.nan, math.inf  # averages
         self.ended = ""  # "", "diverged", "not finite" or "stopped"
         self.note = ""
 
@@ -60,10 +61,11 @@ class Sweep(Callback):  # type: ignore[misc]
         done = len(self.measured)
         if self.report is not None:
             self.report(done)
-        self.averages = smooth(self.measured, len(self.grid))
+        average = self.average.add(self.measured[-1])
+        self.first, self.best = average if done == 1 else self.first, min(self.best, average)
         if self.should_stop is not None and self.should_stop():
             self.ended = "stopped"
-        elif done > _SETTLE and diverged(self.averages[-1], min(self.averages), self.averages[0]):
+        elif done > _SETTLE and diverged(average, self.best, self.first):
             self.ended = "diverged"
         if self.ended or done == len(self.grid):
             raise CancelFitException()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from nbtune._cut import Cut, Grouping, grouping
-from nbtune._fastai import Callback
-from nbtune._fastai.feed import feeding
+from nbtune._fastai import Callback, CancelFitException
+from nbtune._fastai.feed import Stopped, Way, feeding
 from nbtune.cache import Store
-from nbtune.errors import InputError
+from nbtune.freeze.checks import cannot_keep, check_cache, check_views
 from nbtune.freeze.hold import Hold, reinitialise
 from nbtune.freeze.plan import FreezePlan, FreezeProof, groups_of, plan_of
 from nbtune.groups import index_of
@@ -26,8 +28,15 @@ class Still(Callback):  # type: ignore[misc]
     `first`: the first group that trains, by name or by index (negative from the end, as in fastai).
     `norms`: `"still"`, `"stats"` or `"train"` (see `Cut`). `groups`: `"stage"`, `"block"`, `"learner"`, a
     callable or groups. `cache`: `"auto"` trains from what the still part computes, kept, whenever that is the
-    same training; `"on"` insists, `"off"` never does. After a fit `.proof` says whether the still part stayed
-    so (a false proof warns), `.cached` whether the fit was fed from kept features, `.why` why or why not.
+    same training; `"on"` insists, `"off"` never does; `"half"` keeps it in half precision, which is another
+    training, as `.why` says. `views`: keep so many augmented views of a training item, taken in turn by epoch;
+    that too is another training than live augmentation. `store`: a `Store` with other budgets or a folder.
+    After a fit `.proof` says whether the still part stayed so (a false proof warns), `.cached` whether the fit
+    was fed from kept features, `.why` why or why not.
+
+    On a CPU a cached fit equals a live one to the bit where all batches have the nominal size. What the still
+    part computes for a short last batch may differ in its last bits (1e-6 of the value), since it is kept as
+    computed at the nominal size; `drop_last=True` leaves no short batch.
 
     Example:
         >>> import torch
@@ -42,6 +51,10 @@ class Still(Callback):  # type: ignore[misc]
     run_valid = False
     takes_part = True
     prove = True  # False: no digests, where only the cost is asked
+    seed: int | None = None  # of the views; None: torch's
+    done = 0  # epochs that earlier fits made, where this one goes on with their views
+
+    stopped: Callable[[], bool] | None = None  # asked between batches while features are computed
 
     def __init__(
         self,
@@ -50,9 +63,11 @@ class Still(Callback):  # type: ignore[misc]
         *,
         groups: Grouping = "stage",
         cache: str = "auto",
+        views: int = 1,
         store: Store | None = None,
     ) -> None:
         super().__init__()
+        self.views = check_views(views)
         self.first, self.norms, self.grain, self.cache = first, norms, groups, check_cache(cache)
         self.store = Store() if store is None else store
         self.hold: Hold | None = None
@@ -113,16 +128,23 @@ class Still(Callback):  # type: ignore[misc]
         else:
             self.hold.renew()
         self.hold.watch()
-        self.why = 'The cache is "off".'
+        self.cached, self.why = False, 'The cache is "off".'
         if any(isinstance(other, Still) and other is not self for other in self.learn.cbs):
             self.why = "Two callbacks hold this model still, so it is trained live."
         elif self.cache != "off":
-            self.why = self.feed.enter_context(feeding(self.learn, self.hold.cut, self.store, self.hold.digest))
-        self.cached = not self.why
-        if self.cached:
-            self.why = f"The still part ran once: {self.store!r}"
-        elif self.cache == "on":
+            self._feed(self.hold)
+        if self.cache == "on" and not self.cached:
             raise cannot_keep(self.why)
+
+    def _feed(self, hold: Hold) -> None:
+        """Feed the fit from kept features where that may be done; a stop meanwhile ends it before its first step."""
+        seed = torch.initial_seed() if self.seed is None else self.seed
+        way = Way(self.views, self.cache == "half", seed, self.stopped or _never, self.done)
+        try:
+            self.cached, self.why = self.feed.enter_context(feeding(self.learn, hold.cut, self.store, hold.digest, way))
+        except Stopped as stop:
+            self.why = str(stop)
+            raise CancelFitException from None
 
     def after_fit(self) -> None:
         self.feed.close()
@@ -131,25 +153,10 @@ class Still(Callback):  # type: ignore[misc]
         self.hold.unwatch()
         self.proof = self.hold.proof()
         if not self.proof:
+            if self.cached:
+                self.why += " The still part was changed during the fit, which went on with what it computed before."
             warnings.warn(f"nbtune: {self.proof!r}", stacklevel=2)
 
 
-def check_cache(cache: Any) -> str:
-    """`cache` if it is a known word. Raises InputError."""
-    if cache not in ("auto", "on", "off"):
-        raise InputError(
-            f"cache={cache!r}.",
-            rule='cache is "auto", "on" or "off".',
-            likely="True or False instead of a word.",
-            next='cache="auto" uses it whenever that is the same training.',
-        )
-    return str(cache)
-
-
-def cannot_keep(why: str) -> InputError:
-    return InputError(
-        f'cache="on" for a fit that cannot be fed from kept features: {why}',
-        rule="the still part runs first, the items reach it unchanged, and nothing else needs the input.",
-        likely="augmentation, mixup, or a cut in the middle of a skip connection.",
-        next='cache="auto", which trains live where it must; or augment=False.',
-    )
+def _never() -> bool:
+    return False

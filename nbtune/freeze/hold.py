@@ -70,7 +70,9 @@ class Hold:
             self._hook = None
 
     def proof(self) -> FreezeProof:
-        """Compare every frozen tensor with what it was when the hold began."""
+        """Compare every frozen tensor with what it was when the hold began (with none where `prove` is False)."""
+        if not self.prove:
+            return FreezeProof(0, ())
         now = digests(self.cut.frozen(self.model))
         changed = tuple(name for name, digest in self._before.items() if now.get(name) != digest)
         return FreezeProof(len(self._before), changed)
@@ -99,12 +101,12 @@ def reinitialise(model: nn.Module) -> None:
     Raises FreezeError if a module has parameters but no such method.
     """
     own = [m for m in model.modules() if next(iter(m.parameters(recurse=False)), None) is not None]
-    without = [type(m).__name__ for m in own if not hasattr(m, "reset_parameters")]
+    without = sorted({type(m).__name__ for m in own if not hasattr(m, "reset_parameters")})
     if without:
         raise FreezeError(
-            f"the model cannot be drawn anew: {', '.join(sorted(set(without)))} have no reset_parameters.",
-            rule="from_scratch needs a way to draw every weight.",
-            likely="tokens or embeddings that are bare parameters.",
+            f"the model cannot be drawn anew: its modules of type {', '.join(without)} have no reset_parameters.",
+            rule="every module that holds weights of its own draws them anew by reset_parameters.",
+            likely="a token, a position embedding or a scale that a module keeps as a bare parameter.",
             next="build a Learner on an untrained model and give it nt.Recipe((nt.Phase(10, lr=1e-2),)).",
         )
     for module in own:

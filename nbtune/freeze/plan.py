@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from nbtune._cut import Cut
-from nbtune._display import html_value, short
+from nbtune._display import Chart, html_table, html_value, seconds, short
+from nbtune.freeze.drawing import draw
 from nbtune.groups import LayerGroup, LayerGroups, read
 
 __all__ = ["FreezePlan", "FreezeProof", "groups_of", "plan_of"]
@@ -52,6 +53,8 @@ class FreezePlan:
     loose: tuple[str, ...] = ()  # should be still, but take a gradient now: somebody unfroze them since
     live: Any = None  # Cost: seconds an epoch under this plan without the cache, estimated
     kept: Any = None  # Cost: seconds an epoch from kept features, where that may be done; the filling not counted
+    took: float | None = None  # seconds an epoch of the last phase under this plan
+    gain: Any = None  # what training under this plan brought over the probe, with its interval
 
     @property
     def still(self) -> tuple[str, ...]:
@@ -63,50 +66,68 @@ class FreezePlan:
     def sentence(self) -> str:
         """What trains of how many parameters, and the cost of an epoch with its range."""
         live = [group.name for group in self.groups][len(self.still) :]
-        who = " + ".join(live) if len(live) <= 3 else f"{live[0]} … {live[-1]} ({len(live)} groups)"
-        text = f"{who} train{'s' if len(live) == 1 else ''} ({short(self.trainable)} of {short(self.total)} parameters)"
+        who = f"{live[0]} … {live[-1]} ({len(live)} groups)"
+        if len(live) <= 3:
+            who = " and ".join(filter(None, (", ".join(live[:-1]), live[-1])))
+        share = f"{short(self.trainable)} of {short(self.total)} parameters"
+        text = f"{who} train ({share})" if len(live) > 1 else f"Only {'the ' * (who == 'head')}{who} trains ({share})"
+        if not self.still and self.trainable == self.total:
+            text = (
+                f"All {len(live)} groups train ({short(self.total)} parameters)"
+                if len(live) > 1
+                else f"{who} trains, the only group"
+            )
         if self.still and self.norms != "still":
             text += f"; norm layers of the still part {'follow the data' if self.norms == 'stats' else 'train'}"
         if self.kept is not None and self.live is not None:
             text += f"; about {self.kept} an epoch, {self.live} without the cache"
         elif self.live is not None:
             text += f"; about {self.live} an epoch"
+        if self.took is not None:
+            text += f"; it took {seconds(self.took)} an epoch"
+        if self.gain is not None:
+            text += f"; {self.gain} over the probe"
         if self.tied:
             text += f"; still because shared with a still group: {', '.join(self.tied)}"
         if self.loose:
-            text += f"; somebody unfroze {len(self.loose)} still tensors since, which the next fit undoes"
+            tensors = f"{len(self.loose)} still tensor{'s' if len(self.loose) > 1 else ''}"
+            text += f"; somebody unfroze {tensors} since, which the next fit undoes"
         return text + "."
 
     def __repr__(self) -> str:
         return self.sentence
 
+    def _rows(self) -> list[tuple[Any, ...]]:
+        still = set(self.still)
+        return [
+            (g.name, "❄ still" if g.name in still else "▲ trains", g.params, g.norms or "", g.lr) for g in self.groups
+        ]
+
     def frame(self) -> Any:
-        """A pandas frame, a row a group: group, state, parameters, norms, lr."""
+        """A pandas frame, a row a group: group, state, parameters, norms, lr (of the last phase; NaN before one)."""
         import pandas as pd
 
-        still = set(self.still)
-        return pd.DataFrame(
-            {
-                "group": [g.name for g in self.groups],
-                "state": ["❄ still" if g.name in still else "▲ trains" for g in self.groups],
-                "parameters": [g.params for g in self.groups],
-                "norms": [g.norms or "" for g in self.groups],
-            }
-        )
+        return pd.DataFrame(self._rows(), columns=["group", "state", "parameters", "norms", "lr"])
+
+    def plot(self) -> Chart:
+        """The groups from input to head, as wide as they have parameters; the ice line where training begins."""
+        return draw(self.groups, len(self.still), self.sentence)
 
     def _repr_html_(self) -> str:
-        table = self.frame().to_html(index=False, formatters={"parameters": "{:,}".format})
-        return html_value("What trains, what is still", self.sentence, table)
+        rated = any(group.lr is not None for group in self.groups)
+        head = ["group", "state", "parameters", "norm layers", *(["learning rate"] if rated else [])]
+        rows = [[n, s, f"{c:,}", m, *([f"{lr:.2g}" if lr else ""] if rated else [])] for n, s, c, m, lr in self._rows()]
+        return html_value("What trains, what is still", self.sentence, html_table(head, rows))
 
 
-def plan_of(model: nn.Module, cut: Cut, *, live: Any = None, kept: Any = None) -> FreezePlan:
-    """The FreezePlan that is true of `model` now; `live` and `kept` are its costs."""
+def plan_of(model: nn.Module, cut: Cut, *, lrs: Sequence[float] | None = None, **known: Any) -> FreezePlan:
+    """The FreezePlan that is true of `model` now; `known`: its costs and what it brought."""
     parameters = {id(p): p for p in model.parameters()}
     count = sum(p.numel() for p in parameters.values() if p.requires_grad)
     total = sum(p.numel() for p in parameters.values())
-    groups = tuple(groups_of(model, cut))
+    groups = tuple(groups_of(model, cut, lrs))
     loose = tuple(name for name, tensor in cut.frozen(model).items() if tensor.requires_grad)
-    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, count, total, cut.tied(model), loose, live, kept)
+    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, count, total, cut.tied(model), loose, **known)
 
 
 def groups_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None) -> LayerGroups:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from numbers import Integral
 from typing import Literal
 
 from torch import nn
 
-from nbtune.errors import FreezeError, InputError, InputTypeError, nearest
+from nbtune._numbers import no_group, plain
+from nbtune.errors import FreezeError, InputError, InputTypeError
 from nbtune.groups._cover import Group, assemble
 from nbtune.groups._known import around, find
 from nbtune.groups._read import LayerGroup, LayerGroups, read
@@ -44,18 +47,20 @@ def _cut(model: nn.Module, grain: str) -> Cut:
 
 def _check(model: object, grain: object) -> None:
     if not isinstance(model, nn.Module):
+        likely, better = _no_model(model)
         raise InputTypeError(
             f"split({type(model).__name__}) is no model.",
             rule="a model is a torch.nn.Module.",
-            likely="a Learner, a function that makes the model, or its name was given.",
-            next="split(learn.model), or call the function first.",
+            likely=likely,
+            next=better,
         )
     if grain not in ("stage", "block"):
+        close = get_close_matches(str(grain), ("stage", "block"), 1, 0.5)
         raise InputError(
-            f"split(grain={grain!r}) is unknown.",
+            f"split(grain={grain!r:.80}) is unknown.",
             rule='grain is "stage" or "block".',
-            likely="a typing error.",
-            next=nearest(str(grain), ("stage", "block")),
+            likely="a typing slip." if close else "another argument's value.",
+            next=f'grain="{close[0] if close else "stage"}"',
         )
     if next(model.parameters(), None) is None:
         raise InputError(
@@ -64,6 +69,17 @@ def _check(model: object, grain: object) -> None:
             likely="the layers are kept in a plain list, which torch does not register.",
             next="keep them in nn.ModuleList or nn.Sequential, then look at list(model.parameters()).",
         )
+
+
+def _no_model(value: object) -> tuple[str, str]:
+    """What a person did who gave something else than a model, and what was meant."""
+    if isinstance(getattr(value, "model", None), nn.Module):
+        return "the Learner instead of its model.", "split(learn.model)"
+    if isinstance(value, str):
+        return "the name of a model instead of the model.", "split(timm.create_model(name, pretrained=True))"
+    if callable(value):
+        return "the function or class that makes the model: it is to be called first.", "split(make())"
+    return "a variable that holds something else.", "split(learn.model)"
 
 
 def index_of(groups: tuple[Group, ...] | tuple[LayerGroup, ...], first: int | str) -> int:
@@ -77,23 +93,28 @@ def index_of(groups: tuple[Group, ...] | tuple[LayerGroup, ...], first: int | st
         1
     """
     names = [group.name for group in groups]
+    first = plain(first)
     if isinstance(first, str):
         return _by_name(names, first)
-    if isinstance(first, bool) or not isinstance(first, int):
+    if isinstance(first, bool) or not isinstance(first, Integral):
+        likely, better = no_group(first)
         raise InputTypeError(
-            f"freeze_to({first!r}) is a {type(first).__name__}.",
+            f"{first!r:.80} names no group of this model.",
             rule="the first group that trains is an index or a name.",
-            likely="freeze() and unfreeze() take no such argument; a slice or a float is for rates.",
-            next=f'tuner.freeze_to("{names[-1]}"), or tuner.freeze_to(-1).',
+            likely=likely,
+            next=f"{better!r} in its place.",
         )
     if not -len(names) <= first < len(names):
         raise FreezeError(
-            f"freeze_to({first}) is outside this model's {len(names)} groups.",
-            rule=f"an index lies in -{len(names)} .. {len(names) - 1}; at least one group trains.",
-            likely=f"the index is meant for another model; these are {_listed(names)}.",
-            next=f'tuner.freeze_to("{names[-1]}"), or look at tuner.groups.',
+            f"group {first} of {len(names)}, which is outside the model.",
+            rule=f"an index lies in -{len(names)} .. {len(names) - 1}: the groups are {_listed(names)}.",
+            likely="a count of the groups: indices begin at 0." if first == len(names) else _OTHER,
+            next=f'-1 or "head" for the last group, {-len(names)} or 0 for the first.',
         )
-    return first % len(names)
+    return int(first) % len(names)
+
+
+_OTHER = "an index, or a recipe, for a model with more groups."
 
 
 def _by_name(names: list[str], first: str) -> int:
@@ -101,11 +122,15 @@ def _by_name(names: list[str], first: str) -> int:
         return names.index(first)
     if first == "head":
         return len(names) - 1
+    close = get_close_matches(first.lower(), [*names, "head"], 1, 0.5)
+    number = first.strip().lstrip("-").isdigit()
     raise FreezeError(
-        f'freeze_to("{first}") names no group of this model.',
+        f"{first!r} names no group of this model.",
         rule=f"a group is one of {_listed(names)}.",
-        likely=f"the model has {len(names)} groups, and none of this name.",
-        next=f"{nearest(first, names)} Or look at tuner.groups.",
+        likely="an index written as text." if number else "a typing slip." if close else "a group of another model.",
+        next=f"{first.strip()} without quotes."
+        if number
+        else f'"{close[0] if close else names[-1]}"{" in its place" if close else " for the last group"}.',
     )
 
 

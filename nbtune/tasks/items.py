@@ -69,14 +69,14 @@ def _check_types(x: Any, y: Any) -> None:
         found = getattr(x, "dtype", type(x).__name__)
         raise InputTypeError(
             f"images of {found}.", rule="images are a numpy array of uint8, 0 to 255.",
-            likely="Floats, or a list of arrays.",
+            likely="floats, or a list of arrays.",
             next='(images * 255).round().astype("uint8") if they go from 0 to 1.',
         )  # fmt: skip
     if not isinstance(y, np.ndarray) or y.dtype != np.int64:
         found = getattr(y, "dtype", type(y).__name__)
         raise InputTypeError(
             f"classes of {found}.", rule="classes are a numpy array of int64, places in the vocab.",
-            likely="Names instead of places, or another integer type.", next='classes.astype("int64").',
+            likely="names instead of places, or another integer type.", next='classes.astype("int64").',
         )  # fmt: skip
 
 
@@ -84,12 +84,12 @@ def _check_shapes(x: npt.NDArray[Any], y: npt.NDArray[Any], ids: tuple[str, ...]
     if not (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] == 3)) or 0 in x.shape[1:]:
         raise InputError(
             f"images of shape {list(x.shape)}.", rule="images are [n, h, w] or [n, h, w, 3].",
-            likely="Flat pixels, or channels first.", next="reshape, or numpy.moveaxis(images, 1, -1).",
+            likely="flat pixels, or channels first.", next="reshape, or numpy.moveaxis(images, 1, -1).",
         )  # fmt: skip
     if y.ndim != 1 or not len(x) == len(y) == len(ids):
         raise InputError(
             f"{len(x)} images, classes of shape {list(y.shape)}, {len(ids)} ids.",
-            rule="every image has one class and one id.", likely="They come from different splits.",
+            rule="every image has one class and one id.", likely="they come from different splits.",
             next="make all three by one index.",
         )  # fmt: skip
     if len(y) and y.min() < 0:
@@ -100,5 +100,5 @@ def _check_shapes(x: npt.NDArray[Any], y: npt.NDArray[Any], ids: tuple[str, ...]
     if len(set(ids)) != len(ids):
         raise InputError(
             f"{len(ids) - len(set(ids))} ids that were given before.", rule="an id names one item.",
-            likely="The same item stands twice in the split.", next="drop the second one.",
+            likely="the same item stands twice in the split.", next="drop the second one.",
         )  # fmt: skip

@@ -37,7 +37,7 @@ def letters(shots: int | None = None, seed: int = 0) -> Task:
         InputError: `shots` is below 1 or above 500.
     """
     classes = len(ALPHABET)
-    each, seed = check_shots(shots, [MOST]) or TRAIN, check_seed(seed)
+    each, seed = check_shots(shots, [MOST] * classes, drawn=True) or TRAIN, check_seed(seed)
     # Bits above a user's seed, so that no seed of the training letters draws the fixed splits again.
     valid, test = _drawn("valid", VALID, 2**32 + 1), _drawn("test", TEST, 2**32 + 2)
     return make_task(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nbtune.errors import InputError, InputTypeError
+from nbtune.errors import InputError
+from nbtune.tasks._whole import refuse_not_whole
 
 __all__ = ["check_seed", "check_shots", "pick", "stratified"]
 
@@ -41,21 +42,18 @@ def check_seed(seed: int) -> int:
         InputTypeError: it is no whole number.
         InputError: it is out of range.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise InputTypeError(
-            f"seed={seed!r}.", rule="seed is a whole number.", likely="None or a fraction was given.",
-            next="digits(seed=0).",
-        )  # fmt: skip
+    refuse_not_whole("seed", seed, "seed is a whole number from 0 to 2**32 - 1.", "0")
     if not 0 <= seed < 2**32:
         raise InputError(
-            f"seed={seed}.", rule="seed is from 0 to 2**32 - 1.", likely="A negative number or a hash.",
-            next="seed % 2**32.",
+            f"seed={seed}.", rule="seed is a whole number from 0 to 2**32 - 1.",
+            likely="-1 as a word for any seed." if seed == -1 else "a hash, or the time in small units.",
+            next="seed=0" if seed == -1 else f"seed={seed % 2**32}",
         )  # fmt: skip
     return int(seed)
 
 
-def check_shots(shots: int | None, counts: Sequence[int]) -> int | None:
-    """`shots` where every class has as many; None stays None.
+def check_shots(shots: int | None, counts: Sequence[int], *, drawn: bool = False) -> int | None:
+    """`shots` where every class has as many; None stays None. `drawn`: items are made, so `counts` are a limit.
 
     Raises:
         InputTypeError: it is no whole number.
@@ -63,15 +61,29 @@ def check_shots(shots: int | None, counts: Sequence[int]) -> int | None:
     """
     if shots is None:
         return None
-    if isinstance(shots, bool) or not isinstance(shots, (int, np.integer)):
-        raise InputTypeError(
-            f"shots={shots!r}.", rule="shots is a whole number of images a class, or None for all.",
-            likely="A share of the data was meant.", next=f"a number from 1 to {min(counts)}.",
-        )  # fmt: skip
-    if not 1 <= shots <= min(counts):
-        raise InputError(
-            f"shots={shots}.", rule=f"shots is from 1 to {min(counts)}, the size of the smallest class.",
-            likely="All of the data was meant." if shots > min(counts) else "Training needs an image of each class.",
-            next="shots=None takes all." if shots > min(counts) else "shots=1.",
-        )  # fmt: skip
-    return int(shots)
+    most = min(counts)
+    why = "the most that are drawn" if drawn else "the size of the smallest class"
+    usual = f"{most}" if drawn else "None"
+    rule = f"shots is from 1 to {most} training images a class ({why}), or None for "
+    rule += "the usual number." if drawn else "all."
+    if isinstance(shots, float) and 0 < shots < 1:
+        usual = str(max(1, round(shots * most)))
+    refuse_not_whole("shots", shots, rule, usual, most)
+    if 1 <= shots <= most:
+        return int(shots)
+    likely, meant = _off(int(shots), counts, usual)
+    raise InputError(f"shots={shots}.", rule=rule, likely=likely, next=f"shots={meant}")
+
+
+def _off(shots: int, counts: Sequence[int], usual: str) -> tuple[str, str]:
+    """The likely cause of shots out of range, and the value that was meant."""
+    if shots == 0:
+        return "a count that came out as 0: training needs an image of each class.", "1"
+    if shots == -1:
+        return "-1 as a word for all.", usual
+    if shots < 0:
+        return "a subtraction that went below 0.", "1"
+    each = shots // len(counts)
+    if shots <= sum(counts) and shots % len(counts) == 0:
+        return f"the images of all {len(counts)} classes together, which is {each} of each.", str(each)
+    return "a number for another data set, whose classes are larger.", usual

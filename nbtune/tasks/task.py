@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbtune._display import Chart, chart, html_table, html_value
-from nbtune.errors import InputError, InputTypeError
+from nbtune.errors import InputError
+from nbtune.tasks._batch import batch_size
 from nbtune.tasks.card import Card
 from nbtune.tasks.items import Items
 
@@ -37,7 +37,7 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Training, validation and test items with their classes.
+    """Training, validation and test items with their classes; `metrics` are those that its Learners log.
 
     Raises:
         InputError: an empty split, a training split of one item, a class outside the vocab, sizes that differ, or
@@ -69,10 +69,11 @@ class Task:
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
-        network with fresh weights. `kw` goes to fastai's Learner.
+        network with fresh weights. `kw` goes to fastai's Learner. `bs=1` warns where batch norm would train on it.
 
         Raises:
-            InputTypeError, InputError: bad `bs`, `augment`, `seed` or body; nothing was made then.
+            InputTypeError, InputError: an unknown keyword, bad `bs`, `augment`, `seed` or body, or `bs=1` for a
+                network whose batch norm cannot train on one item; nothing was made then.
         """
         from nbtune.tasks._learner import make_learner
 
@@ -120,17 +121,17 @@ def _check_split(split: str, items: Items, task: Task) -> None:
     if len(items) < least:
         raise InputError(
             f"a {split} split of {len(items)} items.", rule=f"the {split} split has {words} or more.",
-            likely="Everything was given to another split.", next="split again with a smaller share for the others.",
+            likely="everything was given to another split.", next="split again with a smaller share for the others.",
         )  # fmt: skip
     if items.y.max() >= len(task.vocab):
         raise InputError(
             f"class {items.y.max()} in the {split} split.", rule=f"classes are 0 to {len(task.vocab) - 1}.",
-            likely="A label is missing in the vocab.", next="make the vocab from all splits.",
+            likely="a label is missing in the vocab.", next="make the vocab from all splits.",
         )  # fmt: skip
     if items.x.shape[1:] != task.train.x.shape[1:]:
         raise InputError(
             f"{split} images of {list(items.x.shape[1:])}.", rule=f"all have {list(task.train.x.shape[1:])}.",
-            likely="One split was not resized.", next="prepare all splits in the same way.",
+            likely="one split was not resized.", next="prepare all splits in the same way.",
         )  # fmt: skip
 
 
@@ -141,30 +142,5 @@ def _check_disjoint(task: Task) -> None:
             if seen.setdefault(name, split) != split:
                 raise InputError(
                     f"item {name!r} in {seen[name]} and {split}.", rule="an item stands in one split.",
-                    likely="The splits were drawn independently.", next="draw them from one permutation.",
+                    likely="the splits were drawn independently.", next="draw them from one permutation.",
                 )  # fmt: skip
-
-
-def batch_size(n: int, bs: int | None = None) -> tuple[int, bool]:
-    """Batch size and `drop_last` for `n` training items: `bs`, lowered to `n` with a warning where it is above.
-
-    By default 32, evened out so that no batch is short by much. A last batch under half of the size is left out of
-    its epoch (another shuffle brings its items back), so none has one item and none is empty.
-    """
-    if bs is None:
-        bs = -(-n // max(1, round(n / 32)))
-    elif isinstance(bs, bool) or not isinstance(bs, (int, np.integer)):
-        raise InputTypeError(
-            f"bs={bs!r}.", rule="bs is a whole number of items.", likely="A fraction or text.", next="bs=32, or None.",
-        )  # fmt: skip
-    elif bs < 2:
-        raise InputError(
-            f"bs={bs}.",
-            rule="bs is 2 or more.",
-            likely="Batch norm cannot train on one item.",
-            next="bs=2, or None.",
-        )
-    if bs > n:
-        warnings.warn(f"Batch size {bs} is above the {n} training items: lowered to {n}.", stacklevel=4)
-        bs = n
-    return int(bs), 0 < n % bs < max(2, bs / 2)

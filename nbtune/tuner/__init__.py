@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
-from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.cache import Store
+from nbtune.checkpoints import RunFolder
 from nbtune.evaluate import Report
-from nbtune.finder import LRCurve, range_test
+from nbtune.finder import Fingerprint, LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
@@ -28,31 +28,19 @@ from nbtune.tuner.card import card
 from nbtune.tuner.held import Held
 from nbtune.tuner.outcome import Outcomes
 from nbtune.tuner.proof import prove
-from nbtune.tuner.queue import Queue
+from nbtune.tuner.questions import Questions
+from nbtune.tuner.queue import Part, Queue
+from nbtune.tuner.saving import Saving
 from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
 from nbtune.tuner.training import Training
-from nbtune.tuner.verbs import Verbs
+from nbtune.tuner.verbs import Verbs, verb
 
 __all__ = ["Tuner"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def verb(method: Callable[Concatenate[Tuner, P], R]) -> Callable[Concatenate[Tuner, P], R]:
-    """A method during which no other verb of the same Tuner may begin."""
-
-    @wraps(method)
-    def alone(self: Tuner, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._verbs.doing(method.__name__):
-            return method(self, *args, **kwargs)
-
-    return alone
-
-
-class Tuner:
+class Tuner(Questions):
     """Fine-tune any fastai Learner in phases, with freezing that is true and one history for all.
 
     `test`: held-out items for `evaluate` (a task's split, a DataLoader, or whatever `learn.dls.test_dl`
@@ -81,15 +69,17 @@ class Tuner:
         run_dir: str | Path | None = None,
         seed: int | None = None,
         groups: Grouping = "stage",
+        every: float = 60.0,
     ) -> None:
         checks.check_learner(learn)
         checks.check_seed(seed)
         checks.check_run_dir(run_dir)
+        checks.check_every(every)
         self.learn = learn
         self.seed = secrets.randbelow(2**31) if seed is None else seed
         self.run_dir = None if run_dir is None else Path(run_dir)
-        self._held = Held(learn, groups, Store())
-        self._training = Training(self._held, self.seed, self.run_dir)
+        self._held = Held(learn, groups, Store(None if self.run_dir is None else self.run_dir / "features"))
+        self._training = Training(self._held, self.seed)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
@@ -97,7 +87,21 @@ class Tuner:
         self._lr: Any = None
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
-        self._script.begin(test=(test, None), run_dir=(where, None), seed=(self.seed, None), groups=(groups, "stage"))
+        options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
+        self._script.begin(test=(test, None), **options, every=(every, 60.0))
+        folder = None if self.run_dir is None else RunFolder(self.run_dir)
+        self._saving = Saving(folder, float(every), self._training, self._queue, self._script)
+        self.resumed_at: tuple[int, int, int] | None = None  # phase, whole epochs, batches: of `nt.resume`
+
+    def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
+        """Be the Tuner of a run that was saved, at that place."""
+        self.run_dir = folder.path
+        self._outcomes.test.file = folder.path / "looks.json"
+        self._held.store = Store(folder.path / "features")
+        self._saving = Saving(folder, self._saving.every, self._training, self._queue, self._script)
+        self._saving.put(value, best)
+        self._script.resumed(value["script"], str(folder.path), self._outcomes.test.test)
+        self.resumed_at = self._queue.place(self.history)
 
     # What there is
 
@@ -175,13 +179,14 @@ class Tuner:
     def lr(self, lr: Any) -> None:
         with self._verbs.doing("lr"):
             if lr is not None:
-                _rates(lr, self._held.cut)
+                self.rates(lr)
             self._lr = lr
             self._script.put("lr", lr)
 
-    def fresh(self, curve: LRCurve) -> bool:
-        """Is `curve` of the plan and of the weights as they are now?"""
-        return curve.fingerprint == self._held.fingerprint()
+    def stale(self, curve: LRCurve) -> str:
+        """Why `curve` is not of the plan and the weights as they are now, in words; "" if it is."""
+        now = Fingerprint.of(self.learn.model, self._held.cut)
+        return curve.stale(now) or ("trained since" if curve.trained_since(now) else "")
 
     def rates(self, lr: Any = None) -> Rates:
         """The table group × learning rate that `lr` means under the present plan.
@@ -190,7 +195,8 @@ class Tuner:
         name, or an LRCurve. None: `tuner.lr` if set, or 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
-        return _rates(self.lr if lr is None else lr, self._held.cut)
+        given = self.lr if lr is None else lr
+        return _rates(_of_curve(given, self._held.cut, self.learn.model), self._held.cut)
 
     @verb
     def lr_find(
@@ -221,8 +227,8 @@ class Tuner:
                 seed=self.seed,
                 on_step=on_step,
                 should_stop=self._stop_asked(),
+                measured_for=Fingerprint.of(self.learn.model, self._held.cut),
             )
-        curve = replace(curve, fingerprint=self._held.fingerprint())
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._script.curve(curve, **ranged, lr=(lr, 1.0))
         return curve
@@ -253,26 +259,30 @@ class Tuner:
         `"cosine"`, `"linear"`, `"flat"`; `augment`: with the random transforms or without; None leaves
         them out in the still phases of a task's Learner, so that what is still runs once, and leaves any
         other Learner as it is. `cache="auto"` trains from what the still part computes, kept, whenever that
-        is the same training; `"on"` insists, `"off"` never does; the History says which. The kernel's
+        is the same training; `"on"` insists, `"off"` never does, `"half"` keeps it in half precision and `views=K`
+        keeps K augmented views of an item, which are other trainings; the History says which. The kernel's
         interrupt and `stop()` end it after the batch. A loss that is not finite ends it with the weights
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
+        curve = lr
+        lr = _of_curve(self.lr if lr is None else lr, self._held.cut, self.learn.model)
         phase = Phase(
-            epochs,
-            self._held.cut.first,
-            self.lr if lr is None else lr,
-            wd,
-            schedule,
-            self._held.cut.norms,
-            augment,
-            cache=cache,
-            views=views,
+            epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
         )
-        self._stop.clear()
-        given = {"lr": (lr, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
-        usual = {"schedule": (schedule, "one_cycle"), "views": (views, 1)}
+        part = Part(phase, alone=True, cbs=cbs)
+        _rates(phase.lr, self._held.cut)
+        self._training.check(part)
+        checks.check_kept(phase, self._held.cut)
+        self._queue.fit(part, self.history)
+        given = {"lr": (curve, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
+        usual = {
+            "schedule": (schedule, "one_cycle"),
+            "views": (views, 1),
+            "cache": (cache if cache == "half" else "auto", "auto"),
+        }
         with self._told("fit", epochs, **given, **usual):
-            return self._train(phase, cbs)
+            self._step()
+        return self._training.phase(part.number or 0)
 
     @verb
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
@@ -281,56 +291,88 @@ class Tuner:
         Afterwards the model is at its best state across all phases, or at its last if the recipe says so.
         A recipe that is finished is not run again. Raises TrainingError where there was none yet.
         """
-        if recipe is not None:
-            self._start(recipe)
+        given = checks.callbacks(cbs)
+        going_on = recipe is None or self._resumes(recipe)
+        if recipe is not None and not going_on:
+            self._start(recipe, given)
         elif self._queue.recipe is None:
             raise checks.no_recipe()
         elif not self._queue.todo:
             return self._queue.part(self.history)
-        self._stop.clear()
+        else:
+            self._go_on(given)
         with self._told("run", *([] if recipe is None else [Code(recipe.code)]), cbs=(cbs, ())):
             while self._queue.todo and not self._stop.is_set():
-                self._step(cbs)
-        if self._queue.keeps_best and "best" in self._training.states:
-            self._training.switch("best")
+                self._step()
+                if self._queue.todo and not self._stop.is_set():
+                    self._saving.now()
+            if self._queue.keeps_best and "best" in self._training.states:
+                self._training.switch("best")
         return self._queue.part(self.history)
 
-    def _step(self, cbs: Any) -> None:
-        """The next phase of the recipe, or what an early end left of it: whole epochs, on the same schedule."""
-        phase, seen, ended = self._queue.todo[0], len(self.history.rows), "ended early"
-        try:
-            self._held.freeze(phase.first, phase.norms, cost=False)
-            ended = self._train(phase, cbs, self._queue.done).phases[-1].ended
-        finally:
-            self._queue.trained(len(self.history.rows) - seen, ended, self._stop.is_set())
-        if ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
-            self._stop.set()
+    def _resumes(self, recipe: Recipe) -> bool:
+        """Is `recipe` the one that was resumed and is to go on? Raises InputError for another."""
+        checks.check_recipe(recipe)
+        known = self._queue.recipe
+        if self.resumed_at is None or known is None or not self._queue.todo:
+            return False
+        if recipe != known:
+            raise checks.another_recipe(recipe, known)
+        return True
 
-    def _start(self, recipe: Recipe) -> None:
+    def _start(self, recipe: Recipe, cbs: list[Any]) -> None:
         checks.check_recipe(recipe)
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
         for phase in recipe.phases:  # all of them before the first step
-            _rates(phase.lr, self._held.at(phase.first, phase.norms))
-            checks.check_views(phase.views)
+            cut = self._held.at(phase.first, phase.norms)
+            _rates(phase.lr, cut)
+            checks.check_kept(phase, cut)
         if recipe.fresh:
             self._training.begin_anew()
         self._queue.start(recipe, self.history)
+        for part in self._queue.todo:
+            part.cbs = cbs
 
-    def _train(self, phase: Phase, cbs: Any, done: int = 0) -> History:
-        return self._training.train(phase, _rates(phase.lr, self._held.cut), cbs, done, self.stop, self._stop.is_set)
+    def _go_on(self, cbs: list[Any]) -> None:
+        """With what is left, from the last state; with the callbacks from before where none are given."""
+        for part in self._queue.todo:
+            part.cbs = cbs or part.cbs
+        self._training.check(self._queue.todo[0])
+        if self._training.at != "last":
+            self._training.switch("last")
+
+    def _step(self) -> None:
+        """The next phase, or what an early end left of it."""
+        part = self._queue.todo[0]
+        try:
+            if not part.alone or (part.phase.first, part.phase.norms) != (self._held.cut.first, self._held.cut.norms):
+                self._held.freeze(part.phase.first, part.phase.norms, cost=False)
+            self._training.check(part)
+            self._training.train(part, _rates(part.phase.lr, self._held.cut), self.stop, self._stop.is_set)
+        finally:
+            phase = self._training.phase(part.number or 0)
+            self._queue.trained(phase, self._stop.is_set())
+        if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
+            self._stop.set()
 
     @contextmanager
     def _told(self, name: str, *given: object, **options: tuple[object, object]) -> Iterator[None]:
-        """A verb that trains stands in the script also where it raised, if a phase came of it."""
-        before = len(self.history.phases)
+        """A verb that trains stands in the script also where it raised, if a phase came of it; it saves."""
+        before = self.history.phases
+        self._script.say(name, *given, **options)
+        self._stop.clear()
         try:
+            self._saving.now()
             yield
+            self._compare()
         finally:
-            new = self.history.phases[before:]
-            if new:
-                note = "" if new[-1].ended == "finished" else f"this phase {new[-1].ended}"
-                self._script.say(name, *given, note=note, **options)
+            ended = [phase.ended for phase in self.history.phases if phase not in before]
+            if not ended:
+                self._script.unsay()
+            elif ended[-1] != "finished":
+                self._script.note(f"this phase {ended[-1]}")
+            self._saving.now()
 
     def watch(self, act: Callable[[], None]) -> Callable[[], None]:
         """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""
@@ -401,10 +443,21 @@ class Tuner:
         return self.plan._repr_html_() + (self.history._repr_html_() if len(self.history) else "")
 
 
+def _of_curve(lr: Any, cut: Cut, model: Any) -> Any:
+    """A curve as the rates that it stands for: where groups were tested at other rates, in these proportions."""
+    if not isinstance(lr, LRCurve) or lr.suggestion is None:
+        return lr
+    if stale := lr.measured_for and lr.stale(Fingerprint.of(model, cut)):
+        warnings.warn(
+            f"nbtune: the curve is of another plan: {stale}. tuner.lr_find() measures this one.", stacklevel=4
+        )
+    if lr.ratios is None or len(lr.ratios) != len(cut.training):
+        return lr
+    return [lr.suggestion * ratio for ratio in lr.ratios]
+
+
 def _rates(lr: Any, cut: Cut) -> Rates:
     if lr is None:
         lr = DEFAULT_HEAD if cut.first == len(cut.groups) - 1 else DEFAULT_BODY
-    if isinstance(lr, LRCurve):
-        lr = checks.suggested(lr)
     names = [group.name for group in cut.groups]
     return resolve(lr, names, [index < cut.first for index in range(len(names))])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from nbtune._display import figure
 from nbtune._version import __version__
 from nbtune.evaluate import Report
 from nbtune.freeze import FreezePlan
@@ -36,7 +37,7 @@ def card(learn: Any, plan: FreezePlan, history: History, reports: Sequence[Repor
     for report in reports:
         rows = [(name, repr(estimate)) for name, estimate in report.metrics.items()]
         parts += [
-            f"## Results on {getattr(report, 'data', 'the test set')}",
+            f"## Results on {report.data}",
             report.sentence,
             _markdown(["metric", "value [95 % interval]"], rows),
         ]
@@ -47,7 +48,7 @@ def card(learn: Any, plan: FreezePlan, history: History, reports: Sequence[Repor
 
 def _table(history: History) -> str:
     names = ["phase", "epoch", "train_loss", "valid_loss", *history.metrics, "seconds"]
-    cells = [[f"{row[n]:.3f}" if isinstance(row[n], float) else str(row[n]) for n in names] for row in history.rows]
+    cells = [[figure(row[n]) for n in names] for row in history.rows]
     return _markdown(names, cells)
 
 

@@ -8,22 +8,28 @@ from typing import Any
 
 from torch import nn
 
+from nbtune._cut import Cut
 from nbtune._fastai import Callback, Learner, OptimWrapper
+from nbtune._numbers import real
+from nbtune.checkpoints import holds_run
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
-from nbtune.finder import LRCurve
+from nbtune.freeze import cannot_keep
+from nbtune.phases import Phase
 from nbtune.recipes import Recipe
 
 __all__ = [
+    "another_recipe",
     "callbacks",
     "check_batches",
+    "check_every",
     "check_groups",
+    "check_kept",
     "check_learner",
+    "check_needed",
     "check_recipe",
     "check_run_dir",
     "check_seed",
-    "check_views",
     "no_recipe",
-    "suggested",
 ]
 
 
@@ -76,15 +82,35 @@ def check_run_dir(run_dir: Any) -> None:
     """Raise InputError if the folder already holds a run, which this one would mix with or overwrite."""
     if run_dir is None:
         return
-    found = [
-        name for name in ("history.jsonl", "best.safetensors", "last.safetensors") if (Path(run_dir) / name).exists()
-    ]
+    found = holds_run(Path(run_dir)) or (Path(run_dir) / "history.jsonl").exists()
     if found or Path(run_dir).is_file():
         raise InputError(
-            f"run_dir={str(run_dir)!r}, which {f'holds {found[0]} of an earlier run' if found else 'is a file'}.",
+            f"run_dir={str(run_dir)!r}, which {'holds an earlier run' if found else 'is a file'}.",
             rule="a run has a folder of its own.",
             likely="the notebook was run again." if found else "the name of a file.",
-            next="give another name, or remove the old run.",
+            next=f"nt.resume({str(run_dir)!r}, learn) to go on with it; or another name."
+            if found
+            else f"run_dir={f'{run_dir}-run'!r}",
+        )
+
+
+def check_every(every: Any) -> float:
+    """The seconds between two checkpoints. Raises InputError or InputTypeError for less than 0."""
+    return real(every, "every", "seconds between two checkpoints", low=0.0, good=60.0)
+
+
+def check_needed(position: dict[str, Any] | None, cbs: Sequence[Any]) -> None:
+    """Raise InputError if callbacks that a phase was begun with are missing now that it goes on."""
+    if position is None:
+        return
+    names = {type(callback).__name__ for callback in cbs}
+    missing = [name for name in position["needs"] if name not in names]
+    if missing:
+        raise InputError(
+            f"run() without {', '.join(missing)}, with which this phase was begun.",
+            rule="a phase goes on with the callbacks that change its training.",
+            likely="the callbacks were given to the run that was cut off, and are not kept in its folder.",
+            next=f"tuner.run(cbs=[{', '.join(f'{name}(...)' for name in missing)}])",
         )
 
 
@@ -110,6 +136,13 @@ def check_recipe(recipe: Any) -> None:
         )
 
 
+def check_kept(phase: Phase, cut: Cut) -> None:
+    """Raise InputError where a phase asks for kept features, and nothing is still."""
+    asked = f"views={phase.views}" if phase.views > 1 else f'cache="{phase.cache}"'
+    if (phase.cache in ("on", "half") or phase.views > 1) and not cut.first:
+        raise cannot_keep("Nothing is still, so there is nothing to keep.", asked)
+
+
 def no_recipe() -> TrainingError:
     """run() without a recipe, and none to go on with."""
     return TrainingError(
@@ -117,6 +150,16 @@ def no_recipe() -> TrainingError:
         rule="run() goes on with what is left of the last recipe, so there is one.",
         likely="a new Tuner, or training by fit() so far.",
         next="tuner.run(nt.recipes.probe_then_finetune())",
+    )
+
+
+def another_recipe(given: Recipe, known: Recipe) -> InputError:
+    """run() with another recipe than the one that was resumed."""
+    return InputError(
+        f"run() with another recipe than the run's: {given!r:.120}",
+        rule=f"a resumed run goes on with its own recipe: {known!r:.120}",
+        likely="the recipe was changed since the run was begun.",
+        next='tuner.run() goes on; another recipe has a run of its own: nt.Tuner(learn, run_dir="another").',
     )
 
 
@@ -166,26 +209,3 @@ def check_batches(learn: Any) -> None:
             likely="the batch size is above the number of training items, and short batches are dropped.",
             next=f"build the DataLoaders with bs={max(1, _items(train))} or drop_last=False.",
         )
-
-
-def check_views(views: int) -> None:
-    """Raise InputError for more than one augmented view an item, which this version does not keep."""
-    if views != 1:
-        raise InputError(
-            f"views={views}.",
-            rule="this version keeps one view an item: views is 1.",
-            likely="a walkthrough for a later version.",
-            next="views=1, or augment=True, which trains live.",
-        )
-
-
-def suggested(curve: LRCurve) -> float:
-    """The curve's suggestion. Raises InputError with its verdict if it makes none."""
-    if curve.suggestion is None:
-        raise InputError(
-            f"an LR curve without a suggestion: {curve.verdict}",
-            rule="a curve is taken as a rate only where it suggests one.",
-            likely="too few steps or seeds, or the loss does not fall.",
-            next="curve.plot(), then give the rate as a number; or tuner.lr_find(seeds=5).",
-        )
-    return curve.suggestion

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from time import perf_counter
 from typing import Any
 
-from nbtune._cut import Cut, Grouping, digests, grouping
+from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.steps import optimizer
 from nbtune.cache import Store
-from nbtune.costs import epoch_cost, kept_cost
+from nbtune.costs import prices
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
 from nbtune.prices import Prices, Step, step_of
@@ -26,6 +25,8 @@ class Held:
         self.cut = Cut(grouping(learn.model, groups, learn.splitter), 0)
         self.still: Still | None = None
         self.rates: tuple[float, ...] | None = None  # of the last phase under this plan, one a group
+        self.took: float | None = None  # seconds an epoch of that phase
+        self.gain: Any = None  # over the probe, after it
         self._prices: dict[str, Any] = {}
         self._measured: dict[Any, dict[str, Any]] = {}  # prices by what they depend on
         self._steps: tuple[Any, tuple[Step | None, ...]] = (None, ())
@@ -33,7 +34,7 @@ class Held:
     @property
     def plan(self) -> FreezePlan:
         """Read from the model as it is now."""
-        return plan_of(self.learn.model, self.cut, **self._prices)
+        return plan_of(self.learn.model, self.cut, lrs=self.rates, took=self.took, gain=self.gain, **self._prices)
 
     def at(self, group: int | str, norms: str = "still") -> Cut:
         """The cut before `group`. Raises FreezeError for an unknown one, or where nothing would train."""
@@ -44,10 +45,10 @@ class Held:
     def freeze(self, group: int | str, norms: str = "still", cost: bool = True) -> FreezePlan:
         """Hold everything before `group` still; all that can fail comes before anything is changed."""
         cut = self.at(group, norms)
-        prices = self._price(cut) if cost else {}
+        found = self._price(cut) if cost else {}
         with shielded():
             self._apply(cut)
-        self._prices = prices
+        self._prices = found
         return self.plan
 
     def _key(self) -> tuple[Any, ...]:
@@ -61,7 +62,7 @@ class Held:
         """What an epoch costs under `cut`, measured when it is first asked for."""
         key = (*self._key(), cut.first, cut.norms)
         if key not in self._measured:
-            self._measured[key] = {"live": epoch_cost(self.learn, cut), "kept": kept_cost(self.learn, cut)}
+            self._measured[key] = dict(zip(("live", "kept"), prices(self.learn, cut), strict=True))
         return self._measured[key]
 
     def prices(self, seconds: float) -> Prices:
@@ -79,17 +80,10 @@ class Held:
             self._prices = known[self.cut.first]
         return Prices(tuple(group.name for group in groups), self._steps[1], live, kept)
 
-    def fingerprint(self) -> str:
-        """Of the plan and of every tensor as they are now."""
-        model, cut = self.learn.model, self.cut
-        tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        told = (sorted(digests(tensors).items()), [group.name for group in cut.groups], cut.first, cut.norms)
-        return hashlib.blake2b(repr(told).encode(), digest_size=16).hexdigest()
-
     def _apply(self, cut: Cut) -> None:
         if self.still is not None:
             self.learn.remove_cb(self.still)  # which gives `requires_grad` back as it was before the first freeze
-        self.still, self.cut, self.rates = None, cut, None
+        self.still, self.cut, self.rates, self.took, self.gain = None, cut, None, None, None
         if cut.first:
             self.still = Still(cut.first, cut.norms, groups=cut.groups, store=self.store)
             self.still.hold = Hold(self.learn.model, cut)

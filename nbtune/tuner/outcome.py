@@ -8,14 +8,12 @@ from typing import Any
 from nbtune import bundle
 from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
 from nbtune.cache import key_of
-from nbtune.evaluate import Report, report
+from nbtune.evaluate import TEST, Report, report
 from nbtune.groups import Group
 from nbtune.history import History
 from nbtune.tuner.test_set import TestSet
 
 __all__ = ["Outcomes"]
-
-TEST = "the test set"
 
 
 class Outcomes:
@@ -33,21 +31,21 @@ class Outcomes:
         origin = getattr(self.learn, "nbtune_origin", None)
         objective = origin.task.objective if origin is not None else ""
         names = vocabulary(self.learn, probs.shape[1])
-        self._named(dl)
-        made = report(probs, targets, names, items=items, looks=looks, objective=objective)
+        data = TEST if dl is None else self._named(dl)
+        made = report(probs, targets, names, items=items, looks=looks, objective=objective, data=data)
         self._reports.append((self._state(), made))
         return made
 
     def of_now(self) -> list[Report]:
         """The last report on each set of data that is of the model as it is now, the test set's first."""
         now = self._state()
-        found = {getattr(made, "data", TEST): made for state, made in self._reports if state == now}
-        return sorted(found.values(), key=lambda made: getattr(made, "data", TEST) != TEST)
+        found = {made.data: made for state, made in self._reports if state == now}
+        return sorted(found.values(), key=lambda made: made.data != TEST)
 
     def save(self, folder: str | Path, groups: tuple[Group, ...], history: History) -> Path:
         """Write a bundle, with the metrics on the test set where they are of this state."""
         origin = getattr(self.learn, "nbtune_origin", None)
-        test = [made for made in self.of_now() if getattr(made, "data", TEST) == TEST]
+        test = [made for made in self.of_now() if made.data == TEST]
         return bundle.save(
             folder,
             model=self.learn.model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbtune._source import source
 from nbtune.finder import LRCurve
 
 __all__ = ["Code", "Script"]
@@ -33,10 +34,27 @@ class Script:
             made = [f"task = {self.origin.task.code}", f"learn = {self.origin.code}"]
         self._head = ["import nbtune as nt", "", *made, self._line("tuner = nt.Tuner", (Code("learn"),), options)]
 
-    def say(self, verb: str, *given: object, note: str = "", **options: tuple[object, object]) -> None:
+    def say(self, verb: str, *given: object, **options: tuple[object, object]) -> None:
         """Add `tuner.verb(given, name=value)`; `options` are (value, default) pairs, left out where equal."""
-        line = self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options)
-        self._lines.append(line + (f"  # {note}" if note else ""))
+        self._lines.append(self._line(f"{'report = ' * (verb == 'evaluate')}tuner.{verb}", given, options))
+
+    def unsay(self) -> None:
+        """Take the last line back."""
+        self._lines.pop()
+
+    def note(self, note: str) -> None:
+        """Add a comment to the last line."""
+        self._lines[-1] += f"  # {note}"
+
+    def value(self) -> list[list[str]]:
+        """The lines as plain values."""
+        return [list(self._head), list(self._lines)]
+
+    def resumed(self, value: list[list[str]], folder: str, test: object) -> None:
+        """Go on with the lines of the run in `folder`."""
+        self._head, lines = value
+        options: dict[str, tuple[object, object]] = {"test": (test, None)}
+        self._lines = [*lines, self._line("tuner = nt.resume", (folder, Code("learn")), options)]
 
     def put(self, name: str, value: object) -> None:
         """Add `tuner.name = value`."""
@@ -90,10 +108,3 @@ def _equal(value: object, default: object) -> bool:
 def _kind(value: object) -> str:
     several = value if isinstance(value, (list, tuple)) else [value]
     return ", ".join(dict.fromkeys(type(one).__name__ for one in several))
-
-
-def source(value: object) -> str | None:
-    if isinstance(value, slice):
-        ends = [value.stop] if value.start is None else [value.start, value.stop]
-        return f"slice({', '.join(map(repr, ends))})"
-    return repr(value)

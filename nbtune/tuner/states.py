@@ -1,51 +1,34 @@
-"""Kept states of a model, by name ("best", "last"): in memory, or as safetensors in the run's folder."""
+"""Kept states of a model, by name ("best", "last")."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["States"]
+__all__ = ["States", "put_tensors", "tensors_of"]
 
 
-class States:
-    """Whole models (parameters and persistent buffers), bit for bit."""
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer, also those that `state_dict` leaves out, each once, by its first name."""
+    named: dict[str, Tensor] = dict(model.named_parameters())
+    named.update(model.named_buffers())
+    return named
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
-        self._memory: dict[str, dict[str, torch.Tensor]] = {}
-        self._names: set[str] = set()  # of this run: a file of another is none of ours
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
+@torch.no_grad()
+def put_tensors(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy the values of `tensors` into the model's own. Raises KeyError for a name that it does not have."""
+    own = tensors_of(model)
+    for name, value in tensors.items():
+        own[name].copy_(value)
 
-    def _file(self, name: str) -> Path:
-        assert self.folder is not None
-        return self.folder / f"{name}.safetensors"
+
+class States(dict[str, dict[str, Tensor]]):
+    """Copies in main memory of whole models (parameters and buffers), bit for bit."""
 
     def keep(self, name: str, model: nn.Module) -> None:
-        """Copy the model's state; on disk by a temporary file and one rename, so never half a state."""
-        state = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
-        if self.folder is None:
-            self._memory[name] = state
-        else:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = self._file(name).with_suffix(".tmp")
-            save_file(state, part)
-            os.replace(part, self._file(name))
-        self._names.add(name)
-
-    def forget(self) -> None:
-        """No state is kept any more: the model they were of is gone. Files stay until they are written anew."""
-        self._names.clear()
-        self._memory.clear()
-
-    def load(self, name: str, model: nn.Module) -> None:
-        """Put a kept state into the model. Raises KeyError for a name that was not kept."""
-        if name not in self:
-            raise KeyError(name)
-        model.load_state_dict(self._memory[name] if self.folder is None else load_file(self._file(name)))
+        """Copy the model's state."""
+        self[name] = {
+            key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for key, value in tensors_of(model).items()
+        }

@@ -10,9 +10,10 @@ from nbtune._cut import Cut
 from nbtune._fastai import Recorder
 from nbtune._fastai.borrow import quiet, seed_all, without_augmentation
 from nbtune._fastai.follow import Follow, finish
+from nbtune._fastai.position import Course
 from nbtune._fastai.steps import optimizer, scheduler
 from nbtune.freeze import Still
-from nbtune.history import History, PhaseRecord
+from nbtune.history import PhaseRecord
 from nbtune.phases import Phase
 from nbtune.rates import Rates
 from nbtune.transaction import autocast_kept, graceful, shielded
@@ -30,52 +31,65 @@ def train(
     seed: int,
     still: Still | None,
     cbs: Sequence[Any],
-    done: int,
+    begin: dict[str, Any] | None,
     fresh: bool,
     stop: Callable[[], None],
     stopped: Callable[[], bool],
     on_row: Callable[[dict[str, Any]], None],
-    on_end: Callable[[History], None],
+    on_point: Callable[[Course, PhaseRecord], None],
+    on_end: Callable[[Course, PhaseRecord], None],
 ) -> None:
-    """Train `phase`, of which `done` epochs are done, and hand its History to `on_end`, also when it raises.
+    """Train `phase`, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
     An interrupt of the kernel in the main thread ends the fit after the batch and is raised again then.
     """
     live = [group.name for group in cut.training]
-    follow = Follow(number, f"phase {number}: {_named(live)}", stopped, on_row, done)
+    follow = Follow(number, f"phase {number}: {_named(live)}", on_row)
     top = [rates.values[rates.names.index(name)] for name in live]
-    shape = {"pct_start": phase.pct_start, "div": phase.div, "moms": learn.moms, "begin": done / phase.epochs}
-    schedule = scheduler(phase.schedule, top, **shape)
+    schedule = scheduler(phase.schedule, top, pct_start=phase.pct_start, div=phase.div, moms=learn.moms)
     learn.opt = optimizer(learn, cut.lists(learn.model))
-    error = ""
+
+    def record(ended: str) -> PhaseRecord:
+        return PhaseRecord(
+            number=number,
+            trains=_named(live),
+            rates=dict(zip(rates.names, rates.values, strict=True)),
+            wd=phase.wd,
+            schedule=phase.schedule,
+            seed=seed,
+            steps=follow.steps,
+            ended=ended,
+            cached=still is not None and still.cached,
+            why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
+            proof=still.proof if still is not None else None,
+            augmented=augments(learn, cut, phase),
+            fresh=fresh,
+            lr_default=phase.lr is None,
+        )
+
+    def safe(course: Course) -> None:
+        on_point(course, record(f"was cut off after step {follow.steps}"))
+
+    course, error = Course(learn, follow, stopped, safe, begin), ""
     with graceful(stop):
         try:
             with _set_up(learn, cut, phase, still):
+                if still is not None:
+                    # The views' seed is that of the Tuner: those of one phase serve the next.
+                    still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
+                    still.stopped = stopped
                 seed_all(learn, seed)
-                _fit(learn, phase.epochs - done, top, phase.wd, [schedule, *cbs, follow])
+                with course.running():
+                    _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
         except BaseException as raised:
             error = type(raised).__name__
             raise
         finally:
             with shielded():
                 follow.close()
-                record = PhaseRecord(
-                    number=number,
-                    trains=_named(live),
-                    rates=dict(zip(rates.names, rates.values, strict=True)),
-                    wd=phase.wd,
-                    schedule=phase.schedule,
-                    seed=seed,
-                    steps=follow.steps,
-                    ended=f"ended early: {error}" if error else follow.ended or "finished",
-                    cached=still is not None and still.cached,
-                    why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
-                    proof=still.proof if still is not None else None,
-                    augmented=augments(learn, cut, phase),
-                    fresh=fresh,
-                )
-                rows = tuple(follow.rows)
-                on_end(History() + History(rows, (record,)))
+                if error:
+                    course.settle()
+                on_end(course, record(f"ended early: {error}" if error else follow.ended or "finished"))
 
 
 @contextmanager
@@ -86,7 +100,6 @@ def _set_up(learn: Any, cut: Cut, phase: Phase, still: Still | None) -> Iterator
         if not augments(learn, cut, phase):
             stack.enter_context(without_augmentation(learn))
         if still is not None:
-            still.cache = phase.cache
             stack.callback(still.feed.close)
         yield
 
@@ -113,6 +126,6 @@ def _named(names: Sequence[str]) -> str:
 
 def augments(learn: Any, cut: Cut, phase: Phase) -> bool:
     """Does the phase train with the random transforms? Not where what is still could be kept instead."""
-    if phase.augment is None and hasattr(learn, "nbtune_origin"):
+    if phase.augment is None and phase.views == 1 and hasattr(learn, "nbtune_origin"):
         return not (cut.first and cut.norms == "still")
     return phase.augment is not False

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from nbtune._fastai.borrow import seed_all
+from nbtune._fastai.position import Course
 from nbtune.errors import TrainingError
-from nbtune.freeze import cannot_keep, reinitialise
-from nbtune.history import History
-from nbtune.phases import Phase
+from nbtune.freeze import reinitialise
+from nbtune.history import History, PhaseRecord
 from nbtune.rates import Rates
 from nbtune.tuner import checks
 from nbtune.tuner.held import Held
-from nbtune.tuner.states import States
+from nbtune.tuner.queue import Part
+from nbtune.tuner.states import States, put_tensors
 from nbtune.tuner.train import train
 
 __all__ = ["Training"]
 
 
 class Training:
-    """Trains phases and keeps what came of them; `run_dir` None keeps it in memory."""
+    """Trains phases and keeps what came of them."""
 
-    def __init__(self, held: Held, seed: int, run_dir: Path | None) -> None:
-        self.held, self.seed, self.run_dir = held, seed, run_dir
+    def __init__(self, held: Held, seed: int) -> None:
+        self.held, self.seed = held, seed
         self.learn = held.learn
         self.history = History()
-        self.states = States(run_dir)
+        self.states = States()
         self.at = "last"  # the state that the model is at
-        self._fresh = False  # were all weights drawn anew since the last phase
+        self.fresh = False  # were all weights drawn anew since the last phase
+        self.torn = False  # did the last phase end within an optimizer step
+        self.on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
+        self.on_point: Callable[[Course, History], None] = lambda course, history: None
         self._rows: tuple[Mapping[str, Any], ...] = ()  # of the running phase
 
     def begin_anew(self) -> None:
@@ -39,58 +40,66 @@ class Training:
         seed_all(self.learn, self.seed)
         reinitialise(self.learn.model)
         self.learn.opt = None
-        self.states.forget()
-        self._fresh = True
+        self.states.clear()
+        self.fresh = True
 
-    def train(
-        self, phase: Phase, rates: Rates, cbs: Any, done: int, stop: Callable[[], None], stopped: Callable[[], bool]
-    ) -> History:
-        """Train `phase` under the plan in force, of which `done` epochs are made; its part of the history."""
-        checks.check_views(phase.views)
-        if phase.cache == "on" and not self.held.cut.first:
-            raise cannot_keep("Nothing is still, so there is nothing to keep.")
+    def check(self, part: Part) -> None:
+        """Raise, before anything is touched, unless the phase can be trained; its callbacks become a list."""
+        part.cbs = checks.callbacks(part.cbs)
         checks.check_learner(self.learn)
         checks.check_batches(self.learn)
+        checks.check_needed(part.position, [*self.learn.cbs, *part.cbs])
+
+    def train(self, part: Part, rates: Rates, stop: Callable[[], None], stopped: Callable[[], bool]) -> None:
+        """Train a phase under the plan in force; from where it was ended, if it was. Where it ends, `part` says."""
+        checks.check_kept(part.phase, self.held.cut)
         self.held.install()
-        number = len(self.history.phases) + 1
-        result: list[History] = []
-
-        def end(part: History) -> None:
-            result.append(part)
-            self.history, self.at, self._fresh = self.history + part, "last", False
-            if self.run_dir is not None:
-                self.states.keep("last", self.learn.model)
-
+        part.number = part.number or len(self.history.phases) + 1
+        known = [record for record in self.history.phases if record.number == part.number]
         self._rows = ()
+
+        def end(course: Course, record: PhaseRecord) -> None:
+            part.position, self.torn = course.settled, course.torn
+            self.history, self.at, self.fresh, self._rows = self._with(record), "last", False, ()
+
         train(
             self.learn,
             self.held.cut,
-            phase,
+            part.phase,
             rates,
-            number=number,
-            seed=self.seed + number - 1,
+            number=part.number,
+            seed=self.seed + part.number - 1,
             still=self.held.still,
-            cbs=checks.callbacks(cbs),
-            done=done,
-            fresh=self._fresh,
+            cbs=part.cbs,
+            begin=part.position,
+            fresh=known[0].fresh if known else self.fresh,
             stop=stop,
             stopped=stopped,
             on_row=self._row,
+            on_point=lambda course, record: self.on_point(course, self._with(record)),
             on_end=end,
         )
-        self.held.rates = rates.values
-        return result[0]
+        seconds = sorted(row["seconds"] for row in self.phase(part.number).rows)
+        self.held.rates, self.held.took = rates.values, seconds[len(seconds) // 2] if seconds else None
+
+    def phase(self, number: int) -> History:
+        """The part of the history that one phase made."""
+        rows = tuple(row for row in self.history.rows if row["phase"] == number)
+        return History() + History(rows, tuple(p for p in self.history.phases if p.number == number))
+
+    def _with(self, record: PhaseRecord) -> History:
+        """The history with the rows of the running phase, and its record in the place of an earlier one."""
+        others = [known for known in self.history.phases if known.number != record.number]
+        phases = sorted([*others, record], key=lambda known: known.number)
+        return History() + History(self.history.rows + self._rows, tuple(phases))
 
     def _row(self, row: Mapping[str, Any]) -> None:
         """A whole epoch is done: keep it, and the state if it is the best so far."""
         self._rows = (*self._rows, row)
-        so_far = (History() if self._fresh else self.history) + History(self._rows)
+        so_far = (History() if self.fresh else self.history) + History(self._rows)
         if so_far.best == len(so_far.rows) - 1:
             self.states.keep("best", self.learn.model)
-        if self.run_dir is not None:
-            self.run_dir.mkdir(parents=True, exist_ok=True)
-            with (self.run_dir / "history.jsonl").open("a") as stream:
-                stream.write(json.dumps({name: _json(value) for name, value in row.items()}, allow_nan=False) + "\n")
+        self.on_row(row)
 
     def switch(self, name: str) -> None:
         """Put the model at its "best" or "last" state. Raises TrainingError before any whole epoch."""
@@ -103,10 +112,5 @@ class Training:
                 likely="no training yet, or it ended within the first epoch.",
                 next="tuner.fit(1)",
             )
-        self.states.load(name, self.learn.model)
+        put_tensors(self.learn.model, self.states[name])
         self.at = name
-
-
-def _json(value: Any) -> Any:
-    """JSON knows neither nan nor infinity: they are written as null."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,10 +6,27 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nbtune.errors import TrainingError
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "verb"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Owner = TypeVar("Owner", bound=Any)
+
+
+def verb(method: Callable[Concatenate[Owner, P], R]) -> Callable[Concatenate[Owner, P], R]:
+    """A method of what holds `_verbs`, during which no other verb of the same object may begin."""
+
+    @wraps(method)
+    def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._verbs.doing(method.__name__):
+            return method(self, *args, **kwargs)
+
+    return alone
 
 
 class Verbs:

@@ -1,0 +1,162 @@
+"""Run a Learner's still part over all items of its loaders, once; may be stopped, and goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from nbtune._fastai.fetch import fetch, spread, still_pass
+from nbtune._nested import map_tensors, tensors
+from nbtune.cache import ONCE, Boundary, Kept, Overflow, Store, Wanted, captured, key_of, state_of
+from nbtune.errors import FreezeError
+
+__all__ = ["Stopped", "Way", "filled", "saves_time", "wanted"]
+
+_FEW = 8  # items that are run to learn shapes and time
+_MEMORY_RATE, _DISK_RATE = 2e9, 5e8  # bytes a second that reading kept features is taken to reach
+
+
+class Stopped(Exception):  # noqa: N818 (no error: somebody asked for it)
+    """A filling was stopped; what it has so far is kept."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How features are kept."""
+
+    views: int = 1  # augmented views of a training item
+    half: bool = False
+    seed: int = 0  # the views are drawn from it
+    stopped: Callable[[], bool] = lambda: False  # asked before every batch
+    done: int = 0  # epochs that went before: the next one takes the view of this number
+
+    def draw(self, loader_views: int, *what: Any) -> None:
+        """Seed the global streams for one batch of views, whatever was drawn before it."""
+        if loader_views > 1:
+            text = repr((self.seed, *what)).encode()
+            number = int.from_bytes(hashlib.blake2b(text, digest_size=4).digest(), "big")
+            random.seed(number)
+            np.random.seed(number)
+            torch.manual_seed(number)
+
+
+def wanted(learn: Any, where: Boundary, needs_input: bool, digest: str, way: Way) -> list[Wanted]:
+    """What is to be kept of the training and the validation items, with the keys of their features."""
+    found = []
+    with still_pass(learn):
+        for split, loader in zip(("training", "validation"), learn.dls.loaders, strict=False):
+            views = way.views if split == "training" else 1
+            way.draw(views, "sample")
+            sample = fetch(loader, spread(len(loader.dataset)))
+            n_inp = getattr(learn.dls, "n_inp", 1)
+            few = map_tensors(sample, lambda tensor: tensor[:_FEW])
+            features = captured(learn.model, where, *few[:n_inp])
+            state = state_of(loader.dataset)
+            # A changed module (another eps, another activation) shows in the bits of what it computes; on a GPU
+            # the bits may differ by themselves, so there its text has to do.
+            bits = features if tensors(features)[0].device.type == "cpu" else ""
+            mixed = [str(callback) for callback in learn.cbs if "Mixed" in str(callback)]
+            drawn = (views, way.seed) if views > 1 else ()
+            parts = (digest, where.end, len(loader.dataset), loader.bs, needs_input, mixed, sample, bits, state or "")
+            key = key_of(*parts, repr(learn.model), torch.__version__, drawn, way.half)
+            key = key if state else ONCE + uuid4().hex
+            half = torch.float16 if way.half else None
+            inputs, targets = few[:n_inp], few[n_inp:]
+            sizes = (len(loader.dataset), features, targets, inputs, needs_input, views, half)
+            found.append(Wanted(key, split, *sizes))
+    return found
+
+
+def saves_time(learn: Any, where: Boundary, one: Wanted, place: Any) -> bool:
+    """Is reading an item's features quicker than computing them? Timed on the few items."""
+    with still_pass(learn):
+        began = time.perf_counter()
+        captured(learn.model, where, *one.inputs)
+        computing = (time.perf_counter() - began) / len(tensors(one.inputs)[0])
+    return computing > one.bytes / one.rows / (_DISK_RATE if isinstance(place, Path) else _MEMORY_RATE)
+
+
+def filled(learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way) -> Kept:
+    """What is kept of `loader`'s items, from `store` or filled now at the loader's nominal batch size.
+
+    Raises FreezeError where it cannot be kept, Stopped when `way.stopped()`.
+    """
+    if (kept := store.find(one)) is not None:
+        return kept
+    for half in (torch.float16, torch.bfloat16) if one.half else (None,):
+        try:
+            return _fill(learn, loader, where, replace(one, half=half), store, place, way)
+        except Overflow:
+            store.give_up(one.key)
+    raise _bad(f"{one.split} features are too large for half precision.", "activations that grow beyond 3e38.")
+
+
+def _fill(learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way) -> Kept:
+    with _writing(store, one):
+        filling = store.begin(one, place)
+    each, n_inp = math.ceil(one.items / loader.bs), getattr(learn.dls, "n_inp", 1)
+    with still_pass(learn), _bar(each * one.views, filling.batches) as bar:
+        while filling.batches < each * one.views:
+            if way.stopped():
+                raise Stopped(f"Stopped while the still part ran, at batch {filling.batches} of {each * one.views}.")
+            start = filling.batches % each * loader.bs
+            places = list(range(start, min(one.items, start + loader.bs)))
+            way.draw(one.views, "batch", filling.batches)
+            batch = fetch(loader, places + [0] * (loader.bs - len(places)))
+            features = captured(learn.model, where, *batch[:n_inp])
+            with _writing(store, one):
+                _check(one, features, places, loader.bs, batch[:n_inp])
+                filling.put(len(places), features, batch[n_inp:], batch[:n_inp])
+            bar.update()
+    with _writing(store, one):
+        return store.finish(filling)
+
+
+def _bar(total: int, done: int) -> Any:
+    said = {"desc": "keeping features", "unit": "batch", "leave": False, "delay": 0.5, "file": sys.stdout}
+    return tqdm(total=total, initial=done, **said)
+
+
+@contextmanager
+def _writing(store: Store, one: Wanted) -> Iterator[None]:
+    """What cannot be written, or must not be kept, leaves nothing behind."""
+    try:
+        yield
+    except OSError as error:
+        store.give_up(one.key)
+        reason = f"{store.folder} cannot hold the features of {one.items} {one.split} items: {error.strerror or error}."
+        raise _bad(reason, "a full disk, or a folder that may not be written.") from error
+    except FreezeError:
+        store.give_up(one.key)
+        raise
+
+
+def _check(one: Wanted, features: Any, places: list[int], size: int, inputs: Any) -> None:
+    """Features have one shape an item and no NaN. Raises FreezeError."""
+    pairs = [*zip(tensors(features), tensors(one.features), strict=True)]
+    pairs += [*zip(tensors(inputs), tensors(one.inputs), strict=True)] if one.real else []
+    for value, like in pairs:
+        if value.shape != (size, *like.shape[1:]):
+            shapes = f"{tuple(like.shape[1:])} and {tuple(value.shape[1:])}"
+            raise _bad(f"The features differ in shape from batch to batch: {shapes}.", "texts padded a batch each.")
+        if value.is_floating_point() and bool((bad := value[: len(places)].isnan().flatten(1).any(1)).any()):
+            item = places[int(bad.nonzero()[0])]
+            raise _bad(f"The still part gives NaN for {one.split} item {item}.", "NaN in that item or in a weight.")
+
+
+def _bad(reason: str, likely: str) -> FreezeError:
+    rule = "every item has features of one shape, without NaN, and there is room for them."
+    return FreezeError(reason, rule=rule, likely=likely, next='mend it, or train live (cache="off").')

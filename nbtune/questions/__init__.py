@@ -1,0 +1,10 @@
+"""Questions that are answered from kept features while one looks, each as a value with its uncertainty."""
+
+from __future__ import annotations
+
+from nbtune.questions.depth import Depth, depth
+from nbtune.questions.noise import Noise, noise
+from nbtune.questions.probe import Gain, Probe, probe, right
+from nbtune.questions.sweep import Sweep, sweep
+
+__all__ = ["Depth", "Gain", "Noise", "Probe", "Sweep", "depth", "noise", "probe", "right", "sweep"]

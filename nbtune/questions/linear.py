@@ -1,0 +1,156 @@
+"""A linear probe: logistic regression on standardised features, its C chosen on the training items alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from nbtune.errors import InputError
+from nbtune.evaluate.intervals import Estimate, wilson
+
+__all__ = ["DEFAULT_C", "FITS", "Fitted", "Split", "check", "labels", "linear"]
+
+_FOLDS = 5
+_CS = tuple(float(f"{10.0**power:.2g}") for power in np.arange(-4, 4.5, 0.5))
+FITS = len(_CS)
+DEFAULT_C = 0.1  # for standardised features where nothing can be held out to choose by
+
+
+@dataclass(frozen=True)
+class Split:
+    """Features float [n, d] and targets int [n] of training and validation items."""
+
+    train: Any
+    targets: Any
+    valid: Any
+    valid_targets: Any
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a linear probe reads of the validation items, and how its C was chosen."""
+
+    correct: Any  # bool [validation items], in their order
+    c: float
+    folds: int  # 0: nothing could be held out, so C is the default
+    partial: bool  # stopped before all values of C were tried
+
+    @property
+    def accuracy(self) -> Estimate:
+        """On the validation items, with Wilson's 95 % interval."""
+        return wilson(int(self.correct.sum()), len(self.correct))
+
+
+def labels(columns: Sequence[torch.Tensor]) -> Any:
+    """An array [n] of an item's target, [n, k] where it has several numbers."""
+    flat = [column.cpu().reshape(len(column), -1) for column in columns]
+    found = torch.cat(flat, 1).numpy()
+    return found[:, 0] if found.shape[1] == 1 else found
+
+
+def check(split: Split, where: str) -> None:
+    """Raise InputError for targets that are no classes, a single class, or features that are not finite."""
+    for name, targets in (("training", split.targets), ("validation", split.valid_targets)):
+        if targets.ndim != 1 or targets.dtype.kind not in "iub":
+            kind = "several numbers an item" if targets.ndim != 1 else "numbers, not classes"
+            raise InputError(
+                f"a linear probe of {name} targets that are {kind}.",
+                rule="the probe is a classifier: one class, a whole number, an item.",
+                likely="several labels an item." if targets.ndim != 1 else "a regression.",
+                next="tuner.noise(lr=1e-3), which takes any loss; its metric is the Learner's first.",
+            )
+    if len(np.unique(split.targets)) < 2:
+        raise InputError(
+            f"a linear probe on {len(split.targets)} training items of one class.",
+            rule="a classifier needs items of two classes or more.",
+            likely="a splitter that sorted the items by class, or a set too small.",
+            next="look at the class counts of learn.dls.train; split at random.",
+        )
+    for name, features in (("training", split.train), ("validation", split.valid)):
+        broken = int((~np.isfinite(features)).any(axis=1).sum())
+        if broken:
+            raise InputError(
+                f"features {where} that are not finite for {broken} of {len(features)} {name} items.",
+                rule="a probe needs finite features.",
+                likely="weights of a training that diverged, or items that hold nan.",
+                next="tuner.best(), or build the Learner anew; then look at the items.",
+            )
+
+
+def linear(split: Split, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]) -> Fitted:
+    """Fit on the training items, measure once on the validation items. `tick()` is called for each value of C.
+
+    The features are standardised by the training items. C is the one with the least log loss in stratified
+    cross-validation: five folds, fewer where a class has fewer items; classes with one item are never held
+    out, and where all have one, C is `DEFAULT_C`.
+    """
+    x, valid = _standardised(split.train, split.valid)
+    folds = list(_folds(split.targets, seed))
+    c, partial = _chosen(x, split.targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
+        read = _model(c, 1000).fit(x, split.targets).predict(valid)
+    return Fitted(np.asarray(read == split.valid_targets, dtype=bool), c, len(folds), partial)
+
+
+def _standardised(train: Any, valid: Any) -> tuple[Any, Any]:
+    train, valid = np.asarray(train, dtype=np.float64), np.asarray(valid, dtype=np.float64)
+    mean, sd = train.mean(axis=0), train.std(axis=0)
+    sd[sd == 0] = 1
+    train, valid = (train - mean) / sd, (valid - mean) / sd
+    if train.shape[1] <= len(train):
+        return train, valid
+    # The penalty does not change with a rotation, and what is beyond the span of the training items gets no weight.
+    turn = np.linalg.svd(train, full_matrices=False)[2].T
+    return train @ turn, valid @ turn
+
+
+def _folds(targets: Any, seed: int) -> Iterator[tuple[Any, Any]]:
+    """Places of (training, held out) items; none where every class has one item."""
+    from sklearn.model_selection import StratifiedKFold
+
+    classes, counts = np.unique(targets, return_counts=True)
+    several = np.isin(targets, classes[counts > 1])
+    if not several.any():
+        return
+    places, alone = np.flatnonzero(several), np.flatnonzero(~several)
+    folds = min(_FOLDS, int(counts[counts > 1].min()))
+    for rest, out in StratifiedKFold(folds, shuffle=True, random_state=seed).split(places, targets[places]):
+        yield np.concatenate([places[rest], alone]), places[out]
+
+
+def _chosen(
+    x: Any, targets: Any, folds: list[Any], stopped: Callable[[], bool], tick: Callable[[], None]
+) -> tuple[float, bool]:
+    """The C with the least mean log loss, from small to large until it has risen twice; and whether it was stopped."""
+    models = [_model(_CS[0], 300) for _ in folds]
+    losses: list[float] = []
+    for c in _CS:
+        if stopped():
+            return (_CS[int(np.argmin(losses))] if losses else DEFAULT_C), True
+        held = [_loss(model.set_params(C=c), x, targets, fold) for model, fold in zip(models, folds, strict=True)]
+        losses.append(float(np.mean(held)))
+        tick()
+        if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
+            break
+    return _CS[int(np.argmin(losses))], False
+
+
+def _loss(model: Any, x: Any, targets: Any, fold: tuple[Any, Any]) -> float:
+    rest, out = fold
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a C that has not converged after so many steps is no good C either
+        probs = model.fit(x[rest], targets[rest]).predict_proba(x[out])
+    at = np.searchsorted(model.classes_, targets[out])
+    return float(-np.log(np.maximum(probs[np.arange(len(out)), at], 1e-300)).mean())
+
+
+def _model(c: float, steps: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=c, max_iter=steps, warm_start=True)

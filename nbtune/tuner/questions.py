@@ -1,0 +1,120 @@
+"""Questions that a Tuner answers from kept features; each leaves everything as it was, to the bit."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from nbtune._fastai.borrow import without_augmentation
+from nbtune.errors import FreezeError
+from nbtune.history import History
+from nbtune.questions import Depth, Noise, Probe, Sweep, depth, noise, probe, right, sweep
+from nbtune.rates import Rates
+from nbtune.tuner.held import Held
+from nbtune.tuner.script import Script
+from nbtune.tuner.verbs import Verbs, verb
+
+__all__ = ["Questions"]
+
+_LRS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+_WDS = (0.0, 0.01, 0.1, 0.3)
+
+
+class Questions:
+    """The part of a Tuner that asks; `stop()` ends each with what there is so far."""
+
+    learn: Any
+    seed: int
+    _held: Held
+    _stop: threading.Event
+    _script: Script
+    _verbs: Verbs
+    _probe: Probe | None = None
+
+    def rates(self, lr: Any = None) -> Rates:
+        """The rate of each group."""
+        raise NotImplementedError
+
+    @property
+    def history(self) -> History:
+        """All phases so far."""
+        raise NotImplementedError
+
+    @verb
+    def probe(self) -> Probe:
+        """A linear probe of the features before the last group: the baseline that every fine-tuning must beat.
+
+        Kornblith, Shlens & Le (2019). C by cross-validation on the training items, accuracy on the validation items.
+        Later plans then say what training brought over it. Raises InputError for targets that are no classes.
+        """
+        self._stop.clear()
+        with without_augmentation(self.learn):
+            found = probe(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
+        self._probe = found
+        self._script.say("probe")
+        return found
+
+    @verb
+    def depth(self) -> Depth:
+        """A linear probe at every group boundary, with parameters, sizes and seconds: where to cut.
+
+        Alain & Bengio (2016). Means over positions stand in for full maps. Raises as `probe`.
+        """
+        self._stop.clear()
+        found = depth(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
+        self._script.say("depth")
+        return found
+
+    @verb
+    def sweep(
+        self, lrs: Any = _LRS, wds: Any = _WDS, *, dropouts: Any = None, batch_sizes: Any = None,
+        epochs: int = 5, seeds: int = 3,
+    ) -> Sweep:  # fmt: skip
+        """Rates × weight decays (× dropouts × batch sizes) of what trains, as a map on the validation items.
+
+        By successive halving (Jamieson & Talwalkar, 2016), each run from the present weights; the last three
+        settings are run with all `epochs` and `seeds` seeds. `.best` gives keywords for `fit`. Raises FreezeError
+        where nothing is still or features cannot be kept.
+        """
+        self._stop.clear()
+        self._still("sweep")
+        options = {"lrs": lrs, "wds": wds, "dropouts": dropouts, "batch_sizes": batch_sizes, "epochs": epochs}
+        found = sweep(self.learn, self._held.cut, seeds=seeds, **options, **self._asked())
+        usual = {"lrs": _LRS, "wds": _WDS, "dropouts": None, "batch_sizes": None, "epochs": 5}
+        self._script.say("sweep", **{name: (options[name], usual[name]) for name in usual}, seeds=(seeds, 3))
+        return found
+
+    @verb
+    def noise(self, epochs: int = 5, lr: Any = None, *, wd: float | None = None, seeds: int = 10) -> Noise:
+        """How much the result of `fit(epochs, lr, wd=wd)` moves by the seed alone, so that a difference can be judged.
+
+        Raises FreezeError where nothing is still or features cannot be kept.
+        """
+        self._stop.clear()
+        self._still("noise")
+        rates = [rate for rate in self.rates(lr).values if rate]
+        found = noise(self.learn, self._held.cut, lr=rates, wd=wd, epochs=epochs, seeds=seeds, **self._asked())
+        self._script.say("noise", epochs, lr=(lr, None), wd=(wd, None), seeds=(seeds, 10))
+        return found
+
+    def _still(self, name: str) -> None:
+        if not self._held.cut.first:
+            raise FreezeError(
+                f"{name}() while everything trains.",
+                rule="it trains many times from what the still part computed once, so something is still.",
+                likely="a new Tuner, or unfreeze() before it.",
+                next=f"tuner.freeze(), then tuner.{name}().",
+            )
+        self._held.install()
+
+    def _stopped(self) -> dict[str, Any]:
+        return {"stopped": self._stop.is_set}
+
+    def _asked(self) -> dict[str, Any]:
+        """The seed is that of the next fit, which then gives the very same."""
+        return {"store": self._held.store, "seed": self.seed + len(self.history.phases), **self._stopped()}
+
+    def _compare(self) -> None:
+        """What training brought over the probe, where that was asked for."""
+        if self._probe is not None:
+            self._held.gain = self._probe.gain(right(self.learn))

@@ -1,0 +1,85 @@
+"""The benchmarks run: every way trains the tiny network, the tables name them all, the results keep other sections."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Any]:
+    """The packages beside the scripts."""
+    folder = str(Path(__file__).parents[1] / "benchmarks")
+    sys.path.insert(0, folder)
+    try:
+        import frozen.peers
+        import frozen.table
+        import frozen.ways
+        import frozen.work
+
+        yield frozen
+    finally:
+        sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def runs(bench: Any) -> dict[str, Any]:
+    """Two steps of each way that this environment has."""
+    ways: dict[str, Callable[..., Any]] = {**bench.ways.WAYS, **bench.peers.installed()}
+    return {name: way(bench.work.TINY, 1) for name, way in ways.items()}
+
+
+def test_every_way_makes_its_steps_and_ends_with_a_finite_loss(bench: Any, runs: dict[str, Any]) -> None:
+    for name, run in runs.items():
+        # Two batches an epoch, of which the first is not timed; fine_tune's frozen epoch is not among the steps.
+        epochs = run.epochs - 1 if "fine_tune" in name else run.epochs
+        assert (name, len(run.steps)) == (name, epochs)
+        assert math.isfinite(run.loss)
+        assert run.seconds > 0
+
+
+def test_cached_and_ideal_are_measured_whole(bench: Any, runs: dict[str, Any]) -> None:
+    whole = {name for name, run in runs.items() if run.epochs == bench.work.EPOCHS}
+    assert whole == {bench.ways.IDEAL, "nbtune cached", "nbtune cached, fastai's Adam"}
+
+
+def test_live_and_cached_train_to_the_same_loss(bench: Any) -> None:
+    live = bench.ways.nbtune_live(bench.work.TINY, bench.work.EPOCHS)
+    assert live.loss == bench.ways.nbtune_cached(bench.work.TINY, 1).loss
+
+
+def test_a_table_gives_ratios_within_rounds_and_says_what_is_scaled(bench: Any) -> None:
+    run = bench.work.Run
+    rounds = [
+        {"slow": run(80.0, [2.0], 1, 1.0), "best": run(8.0, [0.1], 10, 1.0)},
+        {"slow": run(40.0, [1.0], 1, 1.0), "best": run(8.0, [0.1], 10, 1.0)},
+    ]
+    text = bench.table.table(bench.work.TINY, rounds, "slow", "best")
+    assert "| slow | 1500 (1000 to 2000) | 60.0 (40.0 to 80.0) | 1, scaled | 1.00 | 0.15 (0.10 to 0.20) |" in text
+    assert "| best | 100 | 8.00 | 10 | 7.50 (5.00 to 10.0) | 1.00 |" in text
+
+
+def test_a_section_is_replaced_and_the_others_stay(bench: Any, tmp_path: Path) -> None:
+    path = tmp_path / "RESULTS.md"
+    for title, text in (("one", "1"), ("zero", "0"), ("two", "2"), ("one", "11")):
+        bench.table.store(title, text, path)
+    written = path.read_text()
+    assert written.startswith("# ")
+    assert written.split("## ")[1:] == ["one\n\n11\n\n", "zero\n\n0\n\n", "two\n\n2\n"]
+
+
+def test_the_finder_counts_steps_and_the_filling(bench: Any) -> None:
+    import finder
+
+    tiny = replace(bench.work.TINY, train=32)
+    rounds = finder.measure(tiny, 1, 2)
+    assert all(10 < steps <= finder.STEPS for _, steps in rounds[0].values())
+    text = finder.report([{"fastai": (50.0, 100), "nbtune, first": (3.0, 100), "nbtune, again": (1.0, 100)}])
+    assert "Filling alone: 2.00 s" in text
+    assert "50.0 times as fast" in text
