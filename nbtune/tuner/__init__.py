@@ -85,6 +85,7 @@ class Tuner(Questions):
         self._stop = threading.Event()
         self._verbs = Verbs()
         self._lr: Any = None
+        self.curve: LRCurve | None = None  # of the last range test
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
@@ -231,6 +232,7 @@ class Tuner(Questions):
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._script.curve(curve, **ranged, lr=(lr, 1.0))
+        self.curve = curve
         return curve
 
     def _as_in_fit(self) -> AbstractContextManager[None]:

@@ -1,5 +1,6 @@
 """The widgets of nbtune, reached as `nbtune.widgets`."""
 
+from nbtune_widgets.finder import LRFinder
 from nbtune_widgets.freeze import FreezePanel
 
-__all__ = ["FreezePanel"]
+__all__ = ["FreezePanel", "LRFinder"]

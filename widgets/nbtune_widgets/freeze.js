@@ -1,20 +1,29 @@
 // The model as a row of groups from input to head; the ice line between what is still and what trains.
 const WIDE = 12; // groups above this number are drawn without their details
 
-const ms = (value) => (value === null ? "" : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms a step`);
+const ms = (value) => (value === null ? "" : `${value < 10 ? value.toPrecision(2) : value.toFixed(0)} ms a step`);
 
-const card = (group, wide) => {
-  const lines = [group.count, ms(group.ms), group.norms && `norms ${group.norms}`,
-    group.still ? "" : group.lr && `lr ${group.lr}`, group.held].filter(Boolean);
-  const mark = group.still ? "❄" : "▲";
-  return el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`, style: `flex-grow:${group.width}`,
-    title: [group.name, mark, ...lines].join(" · "), "data-group": group.name },
-    el("span", { class: "nbt-name", text: wide ? "" : group.name }),
-    el("span", { class: "nbt-mark", text: wide ? "" : mark, "aria-hidden": "true" }),
-    ...(wide ? [] : lines.map((text) => el("span", { class: "nbt-fact", text }))));
+const facts = (group) => [group.count, ms(group.ms), group.norms && `norms ${group.norms}`, group.lr && `lr ${group.lr}`,
+  group.out, group.held, group.odd].filter(Boolean);
+
+const card = (group, wide) => el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`,
+  style: wide ? `flex-grow:${group.width}` : `flex:${group.width} 1 104px`,
+  title: [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "), "data-group": group.name },
+  ...(wide ? [] : [el("span", { class: "nbt-name", text: group.name }),
+    el("span", { class: "nbt-mark", text: group.still ? "❄" : "▲", "aria-hidden": "true" }),
+    ...facts(group).map((text) => el("span", { class: "nbt-fact", text }))]));
+
+const place = (line, row, index) => {
+  const node = row.querySelectorAll(".nbt-group")[index];
+  if (!node) return;
+  line.style.left = `${node.offsetLeft - (row.classList.contains("nbt-wide") ? 0 : 2)}px`;
+  line.style.top = `${node.offsetTop - 26}px`;
+  line.style.height = `${node.offsetHeight + 34}px`;
+  const flag = line.firstElementChild, room = row.clientWidth - node.offsetLeft;
+  flag.style.transform = node.offsetLeft < 40 ? "translateX(-4px)" : room < 40 ? "translateX(-90%)" : "translateX(-50%)";
 };
 
-const iceLine = (model, view, row) => {
+const iceLine = (model, view, row, hint) => {
   const last = view.groups.length - 1;
   const line = el("div", { class: "nbt-ice", role: "slider", tabindex: 0, "data-key": "ice",
     "aria-label": "Ice line: groups before it are still", "aria-valuemin": 0, "aria-valuemax": last,
@@ -23,64 +32,70 @@ const iceLine = (model, view, row) => {
   const go = (index) => {
     const to = Math.max(0, Math.min(last, index));
     if (!model.get("busy") && to !== model.get("view").first) ask(model, "freeze_to", to);
+    else place(line, row, model.get("view").first);
   };
-  line.addEventListener("keydown", (event) => {
-    const first = model.get("view").first;
-    const to = { ArrowLeft: first - 1, ArrowDown: first - 1, ArrowRight: first + 1, ArrowUp: first + 1,
-      PageDown: first - 5, PageUp: first + 5, Home: 0, End: last }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    go(to);
-  });
+  slides(line, (step) => go(model.get("view").first + step));
   const at = (x) => {
     const starts = [...row.querySelectorAll(".nbt-group")].map((node) => node.getBoundingClientRect().left);
     return starts.reduce((best, left, index) => (Math.abs(left - x) < Math.abs(starts[best] - x) ? index : best), 0);
   };
-  line.addEventListener("pointerdown", (event) => {
-    event.preventDefault();
-    line.focus();
-    line.setPointerCapture(event.pointerId);
-    const move = (step) => place(line, row, at(step.clientX));
-    const up = (end) => { line.removeEventListener("pointermove", move); go(at(end.clientX)); place(line, row, view.first); };
-    line.addEventListener("pointermove", move);
-    line.addEventListener("pointerup", up, { once: true });
-  });
+  drags(line, (x) => { place(line, row, at(x)); hint(at(x)); }, (x) => go(x === null ? view.first : at(x)));
   return { line, go };
 };
 
-const place = (line, row, index) => {
-  const node = row.querySelectorAll(".nbt-group")[index];
-  if (node) line.style.left = `${node.offsetLeft - 2}px`;
+// Accuracy of a linear probe at each depth, under the boundary at which it was measured.
+const depthLine = (view, row, box) => {
+  if (!view.depth.length) return el("span");
+  const wide = row.clientWidth || 600, groups = [...row.querySelectorAll(".nbt-group")];
+  const low = Math.min(...view.depth.map((p) => p.low)), high = Math.max(...view.depth.map((p) => p.high));
+  const y = (value) => 52 - (40 * (value - low)) / (high - low || 1);
+  const x = (at) => Math.max(14, Math.min(wide - 14, groups[at].offsetLeft));
+  const points = view.depth.map((p) => [x(p.at), y(p.value), p]);
+  return el("figure", { class: "nbt-depth" },
+    svg("svg", { viewBox: `0 0 ${wide} 68`, width: wide, height: 68, role: "img", "aria-label": view.depth_said },
+      ...points.map(([px, , p]) => svg("line", { x1: px, x2: px, y1: y(p.low), y2: y(p.high), class: "nbt-range" })),
+      svg("polyline", { points: points.map(([px, py]) => `${px},${py}`).join(" "), class: "nbt-curve" }),
+      ...points.map(([px, py]) => svg("circle", { cx: px, cy: py, r: 3.5, class: "nbt-dot" })),
+      ...(points.length > 10 ? [] : points.map(([px, , p]) => svg("text", { x: px, y: 66, "text-anchor": "middle",
+        text: p.value.toFixed(2).replace(/^0/, "") })))),
+    el("figcaption", { text: view.depth_said }));
 };
 
-const depthLine = (view) => {
-  const known = view.groups.filter((group) => group.probe !== null);
-  if (known.length < 2) return el("span");
-  const text = known.map((group) => `${group.name} ${group.probe}`).join(", ");
-  return el("p", { class: "nbt-depth", text: `Accuracy of a linear probe by depth (validation): ${text}.` });
-};
+const choose = (model, name, act, options, value) => el("label", { text: `${name} ` },
+  el("select", { "data-key": act, onchange: (event) => ask(model, act, event.target.value),
+    ...(act === "norms" && model.get("busy") ? { disabled: "" } : {}) },
+    ...options.map((word) => el("option", { value: word, text: word, ...(word === value ? { selected: "" } : {}) }))));
 
-export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view }) => {
+export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view, box }) => {
   const wide = view.groups.length > WIDE;
   const row = el("div", { class: `nbt-row ${wide ? "nbt-wide" : ""}` }, ...view.groups.map((group) => card(group, wide)));
-  const { line, go } = iceLine(model, view, row);
-  row.addEventListener("click", (event) => {
-    const node = event.target.closest(".nbt-group");
-    if (node) go([...row.querySelectorAll(".nbt-group")].indexOf(node));
-  });
+  const told = el("span", { class: "nbt-hint" });
+  const tell = (group) => { told.textContent = [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "); };
+  const hint = (at) => { told.textContent = `${view.groups[at].name} would be the first to train; ${at} groups still`; };
+  const { line, go } = iceLine(model, view, row, hint);
+  const index = (event) => [...row.querySelectorAll(".nbt-group")].indexOf(event.target.closest(".nbt-group"));
+  row.addEventListener("click", (event) => { if (index(event) >= 0) go(index(event)); });
+  row.addEventListener("pointerover", (event) => { if (wide && index(event) >= 0) tell(view.groups[index(event)]); });
   row.append(line);
-  const choose = (name, act, options, value) => el("label", { text: `${name} ` },
-    el("select", { "data-key": act, onchange: (event) => ask(model, act, event.target.value) },
-      ...options.map((word) => el("option", { value: word, text: word, ...(word === value ? { selected: "" } : {}) }))));
-  picture.replaceChildren(row, depthLine(view),
+  if (wide) tell(view.groups[view.first]);
+  const depth = el("div");
+  picture.replaceChildren(row,
+    el("p", { class: "nbt-share", text: `▲ ${view.share} of the parameters train. ` }, told), depth,
     el("div", { class: "nbt-choices" },
-      choose("Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
-      choose("Width by:", "by", view.measures, view.by)),
+      choose(model, "Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
+      choose(model, "Width by:", "by", view.measures, view.by)),
     table("Groups from input to head", view.head, view.rows));
+  const running = model.get("busy").includes("depth()") || model.get("busy").includes("prices()");
   buttons.replaceChildren(
-    button(model, "Freeze", "freeze"), button(model, "Unfreeze", "unfreeze"),
-    button(model, "Prove", "verify", { off: view.first ? "" : "Nothing is still." }), button(model, "Probe depths", "depth"));
-  requestAnimationFrame(() => place(line, row, view.first));
-  new ResizeObserver(() => place(line, row, view.first)).observe(row);
+    button(model, "Freeze body", "freeze", { off: view.groups.length < 2 ? "The model has one group." : "" }),
+    button(model, "Unfreeze", "unfreeze"),
+    button(model, "Prove", "verify", { off: view.first ? "" : "Nothing is still." }),
+    button(model, "Probe depths", "depth"),
+    ...(view.unmeasured ? [button(model, "Measure prices", "measure")] : []),
+    ...(running ? [button(model, "Stop", "stop", { always: true })] : []));
+  const settle = () => { place(line, row, model.get("view").first); depth.replaceChildren(depthLine(view, row)); };
+  requestAnimationFrame(settle);
+  box.removeEventListener("nbt:resized", box.settle);
+  box.settle = settle;
+  box.addEventListener("nbt:resized", settle);
 });

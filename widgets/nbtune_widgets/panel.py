@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import threading
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
+import IPython.display as page
 import traitlets
-from IPython.display import HTML, display, update_display
 
-from nbtune.errors import NbtuneError
+from nbtune import NbtuneError, Tuner
 
-__all__ = ["Panel"]
+__all__ = ["Panel", "escape", "picture", "short"]
 
 HERE = Path(__file__).parent
+_PARTS = ("given", "rule", "likely", "next")
 
 
 def module(name: str) -> str:
@@ -25,7 +27,7 @@ def module(name: str) -> str:
     return (HERE / "panel.js").read_text() + (HERE / f"{name}.js").read_text()
 
 
-class Panel(anywidget.AnyWidget):  # type: ignore[misc]
+class Panel(anywidget.AnyWidget):
     """A panel draws `view`, a value made by verbs of nbtune, and asks for verbs; it holds no logic of its own.
 
     Next to the live panel stands a static picture, for pages without a kernel: the live one hides it.
@@ -37,11 +39,17 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
     busy = traitlets.Unicode().tag(sync=True)  # why nothing can be asked for now, or ""
     said = traitlets.Unicode().tag(sync=True)  # for screen readers
     error = traitlets.Dict().tag(sync=True)  # given, rule, likely, next; or empty
+    heard = traitlets.Int().tag(sync=True)  # how many questions of the page have come here
     still_id = traitlets.Unicode().tag(sync=True)  # of the static picture
+
+    quiet = frozenset[str]()  # verbs too short to be called busy
 
     def __init__(self, **kw: Any) -> None:
         super().__init__(still_id=f"nbtune-{uuid.uuid4().hex[:12]}", **kw)
-        self._shown = False
+        self._shown = self._answering = False
+        self._unwatch: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+        self._later: threading.Timer | None = None
         self.on_msg(self._asked)
 
     # What a panel says of itself: each kind gives its own
@@ -60,6 +68,30 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
 
     # How it lives
 
+    def follow(self, tuner: Tuner) -> None:
+        """Draw anew whenever a verb of `tuner` ends, and say while one runs. Raises InputTypeError for anything else."""
+        if not isinstance(tuner, Tuner):
+            raise not_a(type(self).__name__, "a Tuner", tuner)
+        self.tuner = tuner
+        self._unwatch = tuner.watch(self._told)
+
+    def _told(self) -> None:
+        running = self.tuner.running
+        self.busy = f"tuner.{running}() is running." if running and running not in self.quiet else ""
+        if not running:
+            self.reread()
+            self.refresh()
+            if not self._answering:
+                self.redraw()
+
+    def reread(self) -> None:
+        """What takes too long to be read at every move: read when a verb has ended, and on focus."""
+
+    def close(self) -> None:
+        """Take the panel away; nothing of the object shown is changed."""
+        self._unwatch()
+        super().close()
+
     def refresh(self) -> None:
         """Read again and draw."""
         try:
@@ -70,32 +102,60 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
     def redraw(self) -> None:
         """Put the static picture of now in the notebook."""
         if self._shown:
-            update_display(HTML(self._still()), display_id=self.still_id)
+            cast(Any, page).update_display(*self._still(), display_id=self.still_id)
 
-    def _still(self) -> str:
-        return f'<div data-nbtune-static="{self.still_id}">{self.static()}</div>'
+    def _still(self) -> tuple[Any]:
+        text = f'<div data-nbtune-static="{self.still_id}">{self.static()}</div>'
+        return (cast(Any, page).HTML(text),)
+
+    def _repr_mimebundle_(self, **kw: Any) -> Any:
+        made: Any = super()._repr_mimebundle_(**kw)
+        data = made[0] if isinstance(made, tuple) else made
+        if data:  # a bare address by default
+            data["text/plain"] = f"{self.view.get('title', '')}: {self.view.get('sentence', '')}"
+        return made
 
     def _ipython_display_(self) -> None:
         self.refresh()
-        bundle = self._repr_mimebundle_() or {}
-        data = dict(bundle[0] if isinstance(bundle, tuple) else bundle)
-        data["text/plain"] = f"{self.view.get('title', '')}: {self.view.get('sentence', '')}"
-        display(data, raw=True)
-        display(HTML(self._still()), display_id=self.still_id)
+        show = cast(Any, page).display
+        made = self._repr_mimebundle_() or {}
+        show(made[0] if isinstance(made, tuple) else made, raw=True)
+        self.ready()
+        show(*self._still(), display_id=self.still_id)
         self._shown = True
 
+    def ready(self) -> None:
+        """What takes its time, after the panel is in the page and before its cell ends."""
+
     def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        self.heard += 1
         act = self.acts().get(str(content.get("act")))
         if act is None:
             return
-        self.error = {}
+        before, self._answering = self.code, True
         try:
+            if content["act"] == "refresh":
+                self.reread()
+            else:
+                self.error = {}
             act(*content.get("with", []))
         except Exception as error:
             self._failed(error)
+        finally:
+            self._answering = False
         self.refresh()
+        if self.code != before:
+            self._redraw_soon()
 
-    def aside(self, act: Callable[[], Any], busy: str) -> None:
+    def _redraw_soon(self) -> None:
+        """A picture takes longer than a move may: draw it when the moving is over."""
+        if self._later is not None:
+            self._later.cancel()
+        self._later = threading.Timer(0.4, self.redraw)
+        self._later.daemon = True
+        self._later.start()
+
+    def aside(self, act: Callable[[], Any]) -> None:
         """Run a long verb in a thread of its own, so that the page can go on asking (for Stop)."""
 
         def run() -> None:
@@ -104,20 +164,47 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
             except BaseException as error:
                 self._failed(error)
             finally:
-                self.busy = ""
+                self._thread = None
                 self.refresh()
                 self.redraw()
 
-        self.busy = busy
-        threading.Thread(target=run, daemon=True).start()
+        if self._thread is None:  # a storm of clicks begins it once
+            self._thread = threading.Thread(target=run, daemon=True)
+            self._thread.start()
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, NbtuneError):
-            self.error = {part: getattr(error, part) for part in ("given", "rule", "likely", "next")}
+            self.error = {part: getattr(error, part) for part in _PARTS}
         else:
-            self.error = {"given": f"{type(error).__name__}: {error}", "rule": "", "likely": "", "next": ""}
+            self.error = {**dict.fromkeys(_PARTS, ""), "given": f"{type(error).__name__}: {error}"}
         self.said = f"Error: {self.error['given']}"
+
+
+def not_a(panel: str, wanted: str, given: object) -> Exception:
+    """The error for a panel that is given something else than what it shows."""
+    from nbtune.errors import InputTypeError
+
+    return InputTypeError(
+        f"{panel}({type(given).__name__}).",
+        rule=f"{panel} shows {wanted}.",
+        likely="the Learner was given." if hasattr(given, "dls") else "another object of the notebook was given.",
+        next=f"nt.widgets.{panel}(nt.Tuner(learn))",
+    )
 
 
 def escape(value: object) -> str:
     return html.escape(str(value))
+
+
+def picture(chart: Any) -> str:
+    """A chart as an HTML figure that needs no other file; its sentence is its text."""
+    data = base64.b64encode(chart._repr_png_()).decode()
+    return f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(chart)}"></figure>'
+
+
+def short(number: float) -> str:
+    """A count or a size in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= limit:
+            return f"{number / limit:.3g}{unit}"
+    return f"{number:.0f}"
