@@ -5,6 +5,14 @@ const STEP = 10 ** 0.05; // of a key: about 12 %
 const two = (value) => Number(value.toPrecision(2));
 const show = (value) => value.toExponential(1).replace(".0e", "e").replace("e+", "e");
 
+// Round numbers between two: about four.
+const nice = (low, high) => {
+  const rough = (high - low) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough), found = [];
+  for (let at = Math.ceil(low / step); at * step <= high; at += 1) found.push(at * step);
+  return found;
+};
+
 const scales = (view, wide) => {
   const lrs = view.curve?.lrs?.length ? view.curve.lrs : [1e-7, 10];
   const [from, to] = [Math.min(lrs[0], view.base), Math.max(lrs.at(-1), view.top)].map(Math.log10);
@@ -21,8 +29,8 @@ const axes = ({ x, y, from, to, low, high }, wide) => {
     ...decades.flatMap((power) => [
       svg("line", { class: "nbt-grid", x1: x(10 ** power), x2: x(10 ** power), y1: TOP, y2: HIGH - FOOT }),
       svg("text", { x: x(10 ** power), y: HIGH - FOOT + 15, "text-anchor": "middle", text: `1e${power}` })]),
-    ...[low + (high - low) * 0.08, (low + high) / 2, high - (high - low) * 0.05].map((loss) =>
-      svg("text", { x: LEFT - 6, y: y(loss) + 4, "text-anchor": "end", text: loss.toPrecision(2) })),
+    ...nice(low, high).map((loss) =>
+      svg("text", { x: LEFT - 6, y: y(loss) + 4, "text-anchor": "end", text: String(Number(loss.toPrecision(6))) })),
     svg("text", { x: LEFT, y: HIGH - 6, text: "learning rate (log)" }),
     svg("text", { x: LEFT - 6, y: TOP - 14, "text-anchor": "end", text: "loss" })];
 };
@@ -44,12 +52,13 @@ const curveOf = (view, { x, y }) => {
 // The rate of each group that trains, as ticks above the curve: close ones share a label.
 const ratesOf = (view, { x }) => {
   let last = Infinity;
+  const equal = view.rates.length > 1 && view.base === view.top;
   return [...view.rates].reverse().map(([name, lr]) => {
     const room = last - x(lr) > 46;
     if (room) last = x(lr);
     return svg("g", { class: "nbt-rate" }, svg("title", { text: `${name} ${show(lr)}` }),
       svg("line", { x1: x(lr), x2: x(lr), y1: TOP - 10, y2: TOP - 2 }),
-      ...(room ? [svg("text", { x: x(lr), y: TOP - 26, "text-anchor": "middle", text: name })] : []));
+      ...(room ? [svg("text", { x: x(lr), y: TOP - 26, "text-anchor": "middle", text: equal ? "all" : name })] : []));
   });
 };
 
@@ -94,7 +103,7 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
   const rates = el("p", { class: "nbt-rates", text: view.rates.length > 8
     ? `${view.rates.length} groups from ${view.rates[0][0]} ${show(view.rates[0][1])} to ${view.rates.at(-1)[0]} ${show(view.rates.at(-1)[1])}`
     : view.rates.map(([name, lr]) => `${name} ${show(lr)}`).join(" · ") });
-  const moved = (which, value) => { box.querySelector(`[data-which="${which}"]`).value = show(value); };
+  const moved = (which, value) => { const box = picture.querySelector(`[data-which="${which}"]`); if (box) box.value = show(value); };
   const drawing = () => {
     if (box.dataset.dragging) return;
     const held = document.activeElement?.dataset?.key;
@@ -102,7 +111,8 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
     const node = svg("svg", { width: wide, height: HIGH, viewBox: `0 0 ${wide} ${HIGH}`, role: "group",
       "aria-label": `Loss against learning rate. ${view.sentence}` },
       ...axes(scale, wide), ...curveOf(view, scale), ...ratesOf(view, scale));
-    node.append(...["base", "top"].map((which) => marker(model, view, which, scale, () => node, moved)));
+    const ends = view.rates.length > 1 ? ["base", "top"] : ["top"];
+    node.append(...ends.map((which) => marker(model, view, which, scale, () => node, moved)));
     place.replaceChildren(node);
     if (["base", "top"].includes(held)) place.querySelector(`[data-key="${held}"]`).focus({ preventScroll: true });
   };
@@ -117,7 +127,7 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
   box.tick = tick;
   model.on("change:progress", tick);
   picture.replaceChildren(place, ...(finding ? [bar] : []), rates,
-    el("div", { class: "nbt-choices" }, typing(model, view, "base"), typing(model, view, "top"),
+    el("div", { class: "nbt-choices" }, ...(view.rates.length > 1 ? [typing(model, view, "base")] : []), typing(model, view, "top"),
       el("label", { text: "Seeds " }, el("select", { "data-key": "seeds", onchange: (event) => ask(model, "seeds", event.target.value) },
         ...view.choices.map((n) => el("option", { value: n, text: n, ...(n === view.seeds ? { selected: "" } : {}) }))))),
     table("Loss by learning rate", view.head, view.rows));
@@ -125,7 +135,7 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
   if (box.drawing) box.removeEventListener("nbt:resized", box.drawing);
   box.drawing = drawing;
   box.addEventListener("nbt:resized", drawing);
-  const word = view.base === view.top ? show(view.top) : `${show(view.base)} to ${show(view.top)}`;
+  const word = view.base === view.top || view.rates.length < 2 ? show(view.top) : `${show(view.base)} to ${show(view.top)}`;
   buttons.replaceChildren(
     ...(finding ? [button(model, "Stop", "stop", { always: true, name: "find" })]
       : [button(model, view.curve ? "Run again" : "Find", "find", { name: "find" })]),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import traitlets
 
-from nbtune import Tuner
+from nbtune import NbtuneError, Tuner
 from nbtune_widgets.panel import Panel, escape, module, picture
 
 __all__ = ["LRFinder"]
@@ -40,7 +41,8 @@ class LRFinder(Panel):
     @property
     def lr(self) -> Any:
         """The chosen rates, as `fit` takes them."""
-        return self.top if self.base == self.top else slice(self.base, self.top)
+        alone = len(self.tuner.plan.groups) - len(self.tuner.plan.still) == 1
+        return self.top if alone or self.base == self.top else slice(self.base, self.top)
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -75,7 +77,7 @@ class LRFinder(Panel):
         lr = self.lr
         self.tuner.lr = self._set = lr
         self.code = f"tuner.lr = {_source(lr)}"
-        self.said = f"The next fit takes {_words(self.base, self.top)}."
+        self.said = _next(self.tuner)
 
     def reread(self) -> None:
         """The curve and the rate as the Tuner has them now: somebody may have set them in code."""
@@ -84,7 +86,8 @@ class LRFinder(Panel):
         self._stale = "" if curve is None or tuner.running else tuner.stale(curve)
         if lr is not self._set or not self.top:
             self._set = lr
-            self._take(tuner.rates().training.values())
+            with suppress(NbtuneError):
+                self._take(tuner.rates().training.values())
         if curve is not self._seen:
             self._seen = curve  # type: ignore[assignment]
             if curve is not None and curve.suggestion is not None:
@@ -96,7 +99,6 @@ class LRFinder(Panel):
 
     def look(self) -> dict[str, Any]:
         curve, rates = self.tuner.curve, self.tuner.rates(self.lr)
-        used = _words(*_ends(self.tuner))
         sentence = (
             "No range test yet: Find runs one and leaves the model as it was." if curve is None else curve.verdict
         )
@@ -105,14 +107,14 @@ class LRFinder(Panel):
         frame = None if curve is None else curve.frame()
         return {
             "title": "Learning rate",
-            "sentence": f"{sentence} The next fit takes {used}.",
+            "sentence": f"{sentence} {_next(self.tuner)}",
             "curve": None if curve is None else _lines(curve),
             "readings": [] if curve is None else [[name, rate] for name, rate in curve.readings.items()],
             "suggestion": None if curve is None else curve.suggestion,
             "stale": self._stale,
             "base": self.base,
             "top": self.top,
-            "used": self._set is not None and _ends(self.tuner) == (self.base, self.top),
+            "used": self._set is not None and self._set == self.lr,
             "rates": list(rates.training.items()),
             "seeds": self._seeds,
             "choices": list(_SEEDS),
@@ -122,16 +124,20 @@ class LRFinder(Panel):
         }
 
     def static(self) -> str:
-        curve, told = self.tuner.curve, f"<p>The next fit takes {escape(_words(*_ends(self.tuner)))}.</p>"
+        curve, told = self.tuner.curve, f"<p>{escape(_next(self.tuner))}</p>"
         if curve is None:
             return f"<strong>Learning rate</strong><p>No range test yet.</p>{picture(self.tuner.rates().plot())}{told}"
         stale = f"<p>Stale: {escape(self._stale)}.</p>" if self._stale else ""
         return picture(curve.plot()) + curve._repr_html_() + stale + told
 
 
-def _ends(tuner: Tuner) -> tuple[float, float]:
-    rates = list(tuner.rates().training.values())
-    return _rate(min(rates)), _rate(max(rates))
+def _next(tuner: Tuner) -> str:
+    """What the next fit takes, in a sentence; a rate that was set may not fit a plan that came later."""
+    try:
+        rates = tuner.rates()
+    except NbtuneError as error:
+        return f"The rate that is set does not fit this plan: {error.given}"
+    return f"The next fit takes {_words(min(rates.training.values()), rates.top)}."
 
 
 def _rate(value: Any) -> float:
@@ -147,9 +153,9 @@ def _source(lr: Any) -> str:
 
 
 def _words(base: float, top: float) -> str:
-    return (
-        f"{top:.2g} for all that trains" if base == top else f"{base:.2g} for the first group to {top:.2g} for the last"
-    )
+    if base == top:
+        return f"{top:.2g} for all that trains"
+    return f"{base:.2g} for the first group that trains to {top:.2g} for the last"
 
 
 def _lines(curve: Any) -> dict[str, Any]:
@@ -166,6 +172,6 @@ def _lines(curve: Any) -> dict[str, Any]:
     lines = {"lrs": curve.lrs, "middle": middle, "low": low, "high": high}
     return {
         **{name: [float(value) for value in line[here]] for name, line in lines.items()},
-        "limits": [least - 0.1 * room, max(first, least) + 0.5 * room],
+        "limits": [least - 0.3 * room, max(first, least) + 0.5 * room],
         "several": len(curve.losses) > 1,
     }

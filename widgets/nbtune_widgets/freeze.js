@@ -4,7 +4,7 @@ const WIDE = 12; // groups above this number are drawn without their details
 const ms = (value) => (value === null ? "" : `${value < 10 ? value.toPrecision(2) : value.toFixed(0)} ms a step`);
 
 const facts = (group) => [group.count, ms(group.ms), group.norms && `norms ${group.norms}`, group.lr && `lr ${group.lr}`,
-  group.out, group.held, group.odd].filter(Boolean);
+  group.out && `→ ${group.out}`, group.held, group.odd].filter(Boolean);
 
 const card = (group, wide) => el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`,
   style: wide ? `flex-grow:${group.width}` : `flex:${group.width} 1 104px`,
@@ -53,6 +53,7 @@ const depthLine = (view, row, box) => {
   const points = view.depth.map((p) => [x(p.at), y(p.value), p]);
   return el("figure", { class: "nbt-depth" },
     svg("svg", { viewBox: `0 0 ${wide} 68`, width: wide, height: 68, role: "img", "aria-label": view.depth_said },
+      ...(points[0][0] > 90 ? [svg("text", { x: 0, y: points[0][1] + 4, text: "linear probe" })] : []),
       ...points.map(([px, , p]) => svg("line", { x1: px, x2: px, y1: y(p.low), y2: y(p.high), class: "nbt-range" })),
       svg("polyline", { points: points.map(([px, py]) => `${px},${py}`).join(" "), class: "nbt-curve" }),
       ...points.map(([px, py]) => svg("circle", { cx: px, cy: py, r: 3.5, class: "nbt-dot" })),

@@ -107,7 +107,7 @@ class FreezePanel(Panel):
     def _group(self, at: int, group: Any, still: bool, planned: float | None) -> dict[str, Any]:
         step = None if self._prices is None else self._prices.steps[at]
         spent = None if step is None else 1e3 * (step.forward + (0.0 if still else step.backward))
-        rates = [f"{rate:.1e} {when}" for rate, when in ((group.lr, "last"), (planned, "next")) if rate]
+        rates = [f"{_rate(rate)} {when}" for rate, when in ((group.lr, "last"), (planned, "next")) if rate]
         return {
             "name": group.name,
             "count": short(group.params),
@@ -115,7 +115,7 @@ class FreezePanel(Panel):
             "norms": group.norms or "",
             "lr": "" if still or not rates else rates[0],
             "ms": spent,
-            "out": "" if step is None else f"{short(step.out)}B an item",
+            "out": "" if step is None else f"{short(step.out)}{'' if step.out >= 1000 else ' '}B an item",
             "held": self._held(group, still),
             "odd": "takes no gradient now" if not still and group.params and not group.trainable else "",
         }
@@ -167,3 +167,8 @@ def _row(group: dict[str, Any]) -> list[str]:
 
 def _norms(norms: str) -> str:
     return "" if norms == "still" else f", norms={norms!r}"
+
+
+def _rate(value: float) -> str:
+    number, power = f"{value:.1e}".split("e")
+    return f"{number.removesuffix('.0')}e{int(power)}"

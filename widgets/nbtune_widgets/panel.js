@@ -60,7 +60,7 @@ const problem = (error) => {
 
 // A front end may say its theme in ways of its own; what the panel's paper looks like is true in all of them.
 const isDark = (node) => {
-  const [red, green, blue] = getComputedStyle(node).backgroundColor.match(/[\d.]+/g).map(Number);
+  const [red, green, blue] = (getComputedStyle(node).backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110;
 };
 
@@ -149,7 +149,10 @@ const panel = (kind, label, draw) => ({
     const themes = new MutationObserver(soon);
     themes.observe(document.body, { attributes: true });
     themes.observe(document.documentElement, { attributes: true });
-    const shown = new ResizeObserver(() => box.dispatchEvent(new Event("nbt:resized")));
+    const shown = new ResizeObserver(() => {
+      box.classList.toggle("nbt-dark", isDark(box));
+      box.dispatchEvent(new Event("nbt:resized"));
+    });
     shown.observe(box);
     paint();
     return () => {

@@ -69,7 +69,7 @@ class Panel(anywidget.AnyWidget):
     # How it lives
 
     def follow(self, tuner: Tuner) -> None:
-        """Draw anew whenever a verb of `tuner` ends, and say while one runs. Raises InputTypeError for anything else."""
+        """Draw anew when a verb of `tuner` ends, and say while one runs. Raises InputTypeError for anything else."""
         if not isinstance(tuner, Tuner):
             raise not_a(type(self).__name__, "a Tuner", tuner)
         self.tuner = tuner
