@@ -65,21 +65,33 @@ def html_value(title: str, sentence: str, table: str = "") -> str:
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """An HTML table with every cell escaped; columns of numbers are aligned at their right."""
+    """An HTML table with every cell escaped; columns of numbers are aligned at their right.
+
+    The first cell of a row is its heading. Headings of columns that are all empty are left out.
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     sides = ["right" if _numbers(column) else "left" for column in zip(*cells, strict=True)] or ["left"] * len(header)
     styles = [f"style='text-align:{side}'" for side in sides]
     head = "".join(f"<th scope='col' {style}>{escape(text)}</th>" for text, style in zip(header, styles, strict=True))
-    lines = ["".join(f"<td {s}>{escape(text)}</td>" for text, s in zip(row, styles, strict=True)) for row in cells]
-    body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    head = f"<thead><tr>{head}</tr></thead>" if any(header) else ""
+    body = "".join(f"<tr>{_line(row, styles)}</tr>" for row in cells)
+    return f"<table>{head}<tbody>{body}</tbody></table>"
 
 
-_NUMBER = re.compile(r"|nan|[-+−]?[\d.,]+(e[-+]\d+)?( (ms|s|[kMG]|%|min \d+ s))?( ?\[.*\])?")
+def _line(row: Sequence[str], styles: Sequence[str]) -> str:
+    first, *rest = (f"{style}>{escape(text)}" for text, style in zip(row, styles, strict=True))
+    return f"<th scope='row' {first}</th>" + "".join(f"<td {cell}</td>" for cell in rest)
+
+
+# A number, with its unit or its interval where it has one; "10th item" is text.
+_NUMBER = re.compile(
+    r"[+\-−]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?( ?(%|[kMG]?B|[kMG]|µs|ms|s|min( \d+ s)?|h( \d+ min)?))?( ?\[[^\]]*\])?"
+    r"|\[[^\]]*\]|nan|-?inf"
+)
 
 
 def _numbers(column: Sequence[str]) -> bool:
-    return all(_NUMBER.fullmatch(cell) for cell in column)
+    return all(_NUMBER.fullmatch(cell) or not cell for cell in column) and any(column)
 
 
 def figure(value: object) -> str:
@@ -91,23 +103,41 @@ def figure(value: object) -> str:
 
 
 def short(number: float) -> str:
-    """A count in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
+    """A count in at most three digits with its unit: 9.5 k, 148 k, 2.1 M.
+
+    Example:
+        >>> short(9500), short(999_999)
+        ('9.5 k', '1 M')
+    """
+    if not isfinite(number):
+        return str(number)
     for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(number) >= limit * (1 if limit == 1e3 else 0.9995):
-            value = number / limit
-            return f"{value:.3g}{unit}" if value < 100 else f"{value:.0f}{unit}"
+        if abs(number) >= 0.9995 * limit:  # what would round to 1000 of the unit below
+            return f"{_digits(number / limit, 3)}{unit}"
     return f"{number:.0f}"
 
 
+def _digits(value: float, count: int) -> str:
+    """A number in `count` digits, without powers of ten."""
+    rounded = float(f"{value:.{count}g}")
+    return f"{rounded:.0f}" if abs(rounded) >= 10 ** (count - 1) else f"{rounded:.{count}g}"
+
+
 def seconds(value: float) -> str:
-    """A duration in words: 12 ms, 3.1 s, 2 min 5 s, 2 h 1 min."""
+    """A duration in words: 12 ms, 3.1 s, 2 min 5 s, 3 h 4 min; "unknown time" where it is not finite.
+
+    Example:
+        >>> seconds(0.0123), seconds(125), seconds(11_040)
+        ('12 ms', '2 min 5 s', '3 h 4 min')
+    """
     if not isfinite(value):
-        return "an unknown time"
-    if value < 0.0995:
-        return f"{value * 1000:.2g} ms"
+        return "unknown time"
+    if value < 0.0995:  # 0.0996 rounds to 0.1 s
+        return f"{_digits(value * 1000, 2)} ms"
     if value < 59.5:
-        return f"{value:.2g} s"
+        return f"{_digits(value, 2)} s"
     whole = round(value)
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes = round(value / 60)
+    return f"{minutes // 60:,} h {minutes % 60} min"

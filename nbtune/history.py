@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from nbtune._display import COLD, GREY, WARM, Chart, chart, figure, html_table, html_value, seconds
@@ -13,6 +14,7 @@ from nbtune.freeze import FreezeProof
 __all__ = ["History", "PhaseRecord"]
 
 _LONG = 10  # rows that a page shows
+_ROOM, _CUT = 56, 7  # letters above one picture, and the fewest that still tell something
 _FIXED = ("phase", "epoch", "train_loss", "valid_loss")
 
 
@@ -57,7 +59,7 @@ class History:
 
     rows: tuple[Mapping[str, Any], ...] = ()  # phase, epoch, train_loss, valid_loss, metrics, seconds
     phases: tuple[PhaseRecord, ...] = ()
-    best: int | None = field(default=None)  # index of the row with the best valid loss
+    best: int | None = field(default=None)  # index of the row with the lowest valid loss
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(Fixed(row) for row in self.rows))
@@ -102,51 +104,77 @@ class History:
         return pd.DataFrame(rows, columns=["phase", "group", "lr"])
 
     def plot(self) -> Chart:
-        """Train and valid loss by epoch, phases marked, and the first metric beside them."""
+        """Train and valid loss by epoch, phases marked, and the first metric beside them.
+
+        Where all weights were drawn anew the lines are broken: what came before is of another network.
+        """
         names = self.metrics[:1]
-        figure_, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
-        x = list(range(1, len(self.rows) + 1))
+        figure, axes = chart(self._sentence(), width=9 if names else 6, ncols=1 + len(names), squeeze=False)
         loss = axes[0, 0]
-        loss.plot(x, [row["train_loss"] for row in self.rows], "-o", ms=3, color=WARM, label="train")
-        loss.plot(x, [row["valid_loss"] for row in self.rows], "--o", ms=3, color=COLD, label="valid")
+        self._line(loss, "train_loss", "-o", WARM, "train")
+        self._line(loss, "valid_loss", "--o", COLD, "valid")
         loss.set_ylabel("loss (mean over items)")
-        figure_.legend(loc="outside lower center", ncols=2, frameon=False)
         for name, ax in zip(names, axes[0, 1:], strict=True):
-            ax.plot(x, [row.get(name, math.nan) for row in self.rows], "--o", ms=3, color=COLD)
+            self._line(ax, name, "--o", COLD, "")
             ax.set_ylabel(f"{name} (valid)")
         for ax in axes[0]:
             self._mark_phases(ax)
             ax.set_xlabel("epoch")
             ax.xaxis.get_major_locator().set_params(integer=True)
-        return figure_
+        figure.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+        return figure
+
+    def _line(self, ax: Any, name: str, style: str, color: str, label: str) -> None:
+        """One line a network: where a row has no such number, or all weights were drawn anew, it is broken."""
+        values = [row.get(name, math.nan) for row in self.rows]
+        starts = [0, *self._breaks(), len(values)]
+        for start, end in pairwise(starts):
+            if start < end or not values:
+                x = range(start + 1, end + 1)
+                ax.plot(x, values[start:end], style, ms=3, color=color, label=label or None)
+                label = ""  # named once
+
+    def _breaks(self) -> list[int]:
+        """Indices of the rows before which all weights were drawn anew."""
+        fresh = sorted(phase.number for phase in self.phases if phase.fresh)
+        before = [sum(row["phase"] < number for row in self.rows) for number in fresh]
+        return [at for at in dict.fromkeys(before) if 0 < at < len(self.rows)]
 
     def _mark_phases(self, ax: Any) -> None:
+        """A line where a phase begins, with its name; solid where all weights were drawn anew."""
         at = 0.5
+        share = {phase.number: sum(row["phase"] == phase.number for row in self.rows) for phase in self.phases}
+        several = sum(map(bool, share.values())) > 1
         for phase in self.phases:
-            count = sum(row["phase"] == phase.number for row in self.rows)
+            count = share[phase.number]
             if not count:
                 continue
             if at > 0.5:
-                ax.axvline(at, color=GREY, linestyle="-" if phase.fresh else ":", linewidth=2 if phase.fresh else 1)
-            more = phase.trains if len(self.phases) < 3 else ""  # or the names of three would meet
-            label = f"phase {phase.number}\n{more}{' (drawn anew)' if phase.fresh else ''}"
-            ax.annotate(label, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3),
-                        textcoords="offset points", fontsize=8, color=GREY, va="bottom")  # fmt: skip
+                ax.axvline(at, color=GREY, linestyle="-" if phase.fresh else ":", linewidth=1.5 if phase.fresh else 1)
+            room = _ROOM * count / len(self.rows) if several else _ROOM
+            label = _fitting(phase.number, phase.trains, phase.fresh and at > 0.5, room)
+            if label:
+                ax.annotate(label, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(3, 3),
+                            textcoords="offset points", fontsize=8, color=GREY, va="bottom")  # fmt: skip
             at += count
+        if self.rows:
+            ax.set_xlim(0.5 - 0.02 * len(self.rows), len(self.rows) + 0.5)
 
     def _sentence(self) -> str:
         if not self.rows:
             return "No epoch was finished." if self.phases else "No training yet."
-        spent = seconds(sum(row["seconds"] for row in self.rows))
-        text = f"{_epochs(len(self.rows))} in {spent}"
+        now = [row for row in self.rows if row["phase"] >= self._first]
+        text = _spent(now) if now else "No epoch was finished"
         if self._first > 1:
-            own = sum(row["phase"] >= self._first for row in self.rows)
-            text += f"; all weights were drawn anew before phase {self._first}, so {_epochs(own)} are of this network"
-        if self.best is None:
-            return text + "; no valid loss was finite."
-        row = self.rows[self.best]
-        metric = "".join(f", {name} {figure(row[name])}" for name in self.metrics[:1] if name in row)
-        text += f"; best valid loss {figure(row['valid_loss'])} at {self._at(row)}{metric}"
+            text += f" since all weights were drawn anew before phase {self._first}"
+            before = [row for row in self.rows if row["phase"] < self._first]
+            text += f" (before that {_spent(before)} of another network)" if before else ""
+        if self.best is not None:
+            row = self.rows[self.best]
+            metric = "".join(f", {name} {figure(row[name])}" for name in self.metrics[:1] if name in row)
+            text += f"; lowest valid loss {figure(row['valid_loss'])} at {self._at(row)}{metric}"
+        elif now:
+            text += "; no valid loss was finite"
         return text + "."
 
     @property
@@ -167,20 +195,33 @@ class History:
         return " ".join([self._sentence(), *default, *early, *broken])
 
     def _repr_html_(self) -> str:
-        shown = list(range(len(self.rows)))
-        if len(shown) > _LONG:  # the ends and the best; .frame() has all
-            shown = sorted({*shown[:3], *shown[-3:], *([] if self.best is None else [self.best])})
+        now = [at for at, row in enumerate(self.rows) if row["phase"] >= self._first]
+        shown = now
+        if len(now) > _LONG:  # the ends and the best; .frame() has all
+            shown = sorted({*now[:3], *now[-3:], *([] if self.best is None else [self.best])})
         names = [*_FIXED, *self.metrics]
         rows = [self.rows[at] for at in shown]
         cells = [[*(figure(row.get(name, "")) for name in names), seconds(row["seconds"])] for row in rows]
-        table = html_table([*names, "time"], cells)
+        table = html_table([*names, "time"], cells) if rows else ""
         if len(shown) < len(self):
-            table += f"<p style='margin:.3em 0'>{len(shown)} of {len(self)} epochs; .frame() has all.</p>"
-        return html_value("Training", repr(self), table if self.rows else "")
+            others = f" ({len(self) - len(now)} of another network)" if len(now) < len(self) else ""
+            table += f"<p style='margin:.3em 0'>{len(shown)} of {len(self)} epochs{others}; .frame() has all.</p>"
+        return html_value("Training", repr(self), table)
 
 
-def _epochs(count: int) -> str:
-    return f"{count} epoch{'s' if count != 1 else ''}"
+def _spent(rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"{len(rows)} epoch{'s' if len(rows) > 1 else ''} in {seconds(sum(row['seconds'] for row in rows))}"
+
+
+def _fitting(number: int, trains: str, fresh: bool, room: float) -> str:
+    """A phase's name in `room` letters a line: in full, cut, as its number alone, or not at all."""
+    first = f"phase {number}" if room >= len(f"phase {number}") else str(number)
+    if len(first) > room:
+        return ""
+    second = "all anew" if fresh else trains
+    if len(second) > room:
+        second = f"{second[: int(room) - 1]}…" if room >= _CUT else ""
+    return f"{first}\n{second}" if second else f"{first}\n "
 
 
 def _rates(rates: Mapping[str, float]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from scipy.stats import binomtest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +20,8 @@ from nbtune._display import Chart
 from nbtune.errors import InputError, InputTypeError, NbtuneError
 from nbtune.evaluate import Estimate, Report, report
 from nbtune.evaluate.intervals import wilson
+from nbtune.evaluate.outcomes import whole
+from nbtune.evaluate.reading import _macro
 
 TEN = tuple(str(digit) for digit in range(10))
 
@@ -192,22 +195,46 @@ def test_sentence_names_the_missed_class() -> None:
     assert "'1' is often invented: 9 of 69 read as '1' are '8'." in said
 
 
+GATHERED = [[300, 0, 0, 0, 40], [0, 300, 0, 0, 40], [0, 0, 300, 0, 40], [0, 0, 0, 300, 40], [0, 0, 0, 0, 30]]
+SPREAD = [[20] + [8] * 10] + [[0] * i + [500] + [0] * (10 - i) for i in range(1, 11)]
+SWALLOWED = [[500, 0, 0], [20, 30, 0], [20, 0, 30]]
+
+
 @pytest.mark.parametrize(
     ("matrix", "said"),
     [
-        # A large class swallows small ones, which are predicted too rarely.
-        ([[500, 0, 0], [20, 30, 0], [20, 0, 30]], "predicted too rarely, most 'b' (30 times for 50 items)"),
-        # All others fall into 'd', evenly.
+        (GATHERED, "'e' is predicted too often (190 times for 30 items): macro recall is above macro precision by"),
+        (SPREAD, "'a' is predicted too rarely (20 times for 100 items): macro precision is above macro recall by"),
         (
-            [[300, 0, 0, 40], [0, 300, 0, 40], [0, 0, 300, 40], [0, 0, 0, 30]],
-            "too often, most 'd' (150 times for 30 items)",
+            SWALLOWED,
+            "Some classes are predicted too rarely, most 'b' (30 times for 50 items): macro precision is above",
         ),
-        ([[400, 50, 50], [0, 30, 0], [0, 0, 30]], "predicted too often, most 'b' (80 times for 30 items)"),
+        ([[400, 60, 50], [0, 30, 0], [0, 0, 30]], "Some classes are predicted too often, most 'b' (90 times for 30"),
     ],
 )
-def test_macro_precision_against_recall_is_how_often_classes_are_predicted(matrix: list[list[int]], said: str) -> None:
-    found = from_confusion(matrix, ["a", "b", "c", "d", "e"][: len(matrix)])
-    assert said in found.sentence
+def test_the_macro_sentence_names_who_is_predicted_too_often_or_too_rarely(matrix: list[list[int]], said: str) -> None:
+    """Macro precision minus recall is the mean over classes of recall times (support / predicted - 1)."""
+    assert said in from_confusion(matrix, list("abcdefghijk")[: len(matrix)]).sentence
+
+
+@given(
+    cells=st.integers(2, 5).flatmap(lambda k: st.lists(st.integers(0, 60), min_size=k * k, max_size=k * k)),
+    sign=st.sampled_from([1, -1]),
+)
+@settings(max_examples=80, deadline=None)
+def test_the_named_class_is_what_the_macro_sentence_says(cells: list[int], sign: int) -> None:
+    k = round(len(cells) ** 0.5)
+    matrix = np.array(cells).reshape(k, k)
+    text = _macro(matrix, "abcde"[:k], Estimate(sign * 0.1, *sorted((sign * 0.05, sign * 0.2))))
+    hits, support, called = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    part = sign * np.array([h / max(c, 1) - h / max(s, 1) for h, s, c in zip(hits, support, called, strict=True)])
+    if part.sum() > 0:  # the gap of this matrix has the sign of the sentence
+        c = int(part.argmax())
+        assert f"'{'abcde'[c]}'" in text
+        assert sign * (support[c] - called[c]) > 0
+        assert f"({called[c]} time" in text
+        if not text.startswith("'"):
+            assert (sign * (support - called) > 0).sum() > 1
 
 
 def test_many_classes_are_many_chances() -> None:
@@ -302,6 +329,9 @@ def test_confusion_picture_shows_every_count(k: int) -> None:
     else:
         assert len(ax.get_xticks()) == 20
         assert "20 classes of 50" in picture.sentence
+        assert "20 of 50 classes shown" in ax.get_title("left")
+        picture._repr_png_()
+        assert ax._left_title.get_window_extent().x1 <= picture.bbox.x1
     assert "errors" in repr(picture)
     assert picture._repr_png_().startswith(b"\x89PNG")
 
@@ -338,7 +368,68 @@ def test_compare_with_itself_is_undecided(digits: SimpleNamespace) -> None:
     found = good.compare(good)
     assert (found.verdict, found.p, found.accuracy.value) == ("undecided", 1.0, 0.0)
     assert found.accuracy.low < 0 < found.accuracy.high < 0.01
-    assert found.sentence == "Both give the same answer on all 600 items."
+    assert found.sentence == repr(found) == "Both give the same answer on all 600 items."
+    assert "<table" not in found._repr_html_()
+
+
+@pytest.mark.parametrize(("wrong", "said"), [([1, 1, 1, 1, 1], "5 wrong answers differ"), ([1, 2, 2, 2, 2], "1 wrong")])
+def test_other_wrong_answers_are_no_other_accuracy_but_are_said(wrong: list[int], said: str) -> None:
+    first, second = certain([0] * 10, [0] * 5 + [2] * 5, 3), certain([0] * 10, [0] * 5 + wrong, 3)
+    found = first.compare(second)
+    assert found.sentence.startswith(f"Both are right on the same items; {said}")
+    assert "macro F1" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [("read digits", "Read digits. 2 of 2"), ("Is it? ", "Is it? 2 of 2"), ("done.", "Done. 2 of 2"), ("", ">2 of 2")],
+)
+def test_the_objective_is_a_sentence_of_its_own(objective: str, said: str) -> None:
+    assert said in certain([0, 1], [0, 1], 2, objective=objective)._repr_html_()
+
+
+def test_up_to_five_errors_are_named() -> None:
+    found = certain([0] * 8, [1] * 7 + [0], 3)
+    assert repr(found.worst()).count("read as 'c1' (p = 0.90)") == 5
+    assert repr(found.worst()).endswith("; …")
+    assert repr(found.worst(2)) == (
+        "2 of 7 errors on 8 items, the most confident first: "
+        "item 0 is 'c0', read as 'c1' (p = 0.90); item 1 is 'c0', read as 'c1' (p = 0.90)."
+    )
+    assert (
+        repr(certain([0, 1], [0, 0], 2).worst()) == "1 of 1 error on 2 items: item 1 is 'c1', read as 'c0' (p = 0.90)."
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_the_picture_of_errors_says_what_its_titles_mean(n: int) -> None:
+    items = np.zeros((9, 8, 8), dtype=np.uint8)
+    picture = certain([0] * 9, [1] * 9, 2, items=items).worst(n).plot()
+    picture._repr_png_()
+    title = picture._suptitle
+    assert title is not None
+    assert "→ predicted" in title.get_text()
+    assert "probability" in title.get_text()
+    assert title.get_window_extent().x1 <= picture.bbox.x1
+    assert title.get_window_extent().y0 >= picture.axes[0].title.get_window_extent().y1
+
+
+@pytest.mark.parametrize("k", [3, 20])
+def test_counts_have_contrast(k: int) -> None:
+    """WCAG 2.1: 4.5 to 1 at least, on every shade."""
+
+    def light(rgb: Any) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(0, 9, (k, k)) + np.diag(rng.integers(0, 60, k))
+    (ax,) = from_confusion(matrix.tolist(), [f"{c}" for c in range(k)]).plot().axes
+    pixels = ax.images[0].get_array()
+    for text in ax.texts:
+        column, row = map(int, text.get_position())
+        low, high = sorted((light(pixels[row, column]), light(to_rgb(text.get_color()))))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_on_other_data_it_is_called_so_and_looks_do_not_matter(digits: SimpleNamespace) -> None:
@@ -421,6 +512,34 @@ def test_bad_input_is_refused_in_four_parts(
     with pytest.raises((InputError, InputTypeError)) as caught:
         report(probs, targets, vocab, **more)
     assert what in four_parts(caught.value)
+    assert caught.value.likely[0].islower()
+
+
+@pytest.mark.parametrize(
+    ("value", "likely", "better"),
+    [
+        (True, "a switch", 1),
+        (-3, "a sign slipped in", 3),
+        (None, "never set", 1),
+        (0, "began at 0", 1),
+        (2.0, "a division", 2),
+        (1.5, "left a fraction", 2),
+        ("4", "written as text", 4),
+        ("many", "a name", 1),
+        ([3], "several values", 1),
+        (float("nan"), "not finite", 1),
+    ],
+)
+def test_a_bad_count_is_told_the_cause_that_fits_it(value: Any, likely: str, better: int) -> None:
+    with pytest.raises(NbtuneError) as caught:
+        whole("n", value, 1)
+    assert likely in caught.value.likely
+    assert caught.value.likely[0].islower()
+    assert caught.value.next == f"n={better}"
+
+
+def test_a_numpy_count_is_a_count() -> None:
+    assert whole("n", np.int64(3), 1) == whole("n", np.array(3), 1) == 3
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.0])

@@ -19,7 +19,8 @@ from learners import FAMILIES, bits, digits, loaders, quiet
 from nbtune._cut import Cut
 from nbtune.errors import FreezeError
 from nbtune.freeze import Hold, groups_of, plan_of, reinitialise
-from nbtune.groups import split
+from nbtune.freeze.plan import FreezePlan
+from nbtune.groups import LayerGroup, split
 
 LIVE = {"cache": "off"}  # the cache has tests of its own; here every step runs through the whole model
 
@@ -304,6 +305,79 @@ def test_plan_and_groups_are_read_from_the_model() -> None:
         assert plan.loose == ("0.0.weight",)
         assert "somebody unfroze 1 still tensor" in plan.sentence
     assert list(plan.frame()["state"]) == ["❄ still", "❄ still", "▲ trains", "▲ trains"]
+
+
+def planned(names: list[str], still: int, **more: Any) -> FreezePlan:
+    groups = tuple(LayerGroup(name, 1000 * (at + 1), at >= still, None, None) for at, name in enumerate(names))
+    count = sum(group.params for group in groups[still:])
+    return FreezePlan(groups, names[still], "still", count, sum(group.params for group in groups), **more)
+
+
+RESNET = ["stem", "layer1", "layer2", "layer3", "layer4", "head"]
+
+
+@pytest.mark.parametrize(
+    ("names", "still", "said"),
+    [
+        (RESNET, 5, "Only the head trains (6 k of 21 k parameters)."),
+        (RESNET, 3, "layer3, layer4 and head train (15 k of 21 k parameters)."),
+        (RESNET, 4, "layer4 and head train (11 k of 21 k parameters)."),
+        (RESNET, 2, "layer2 … head (4 groups) train (18 k of 21 k parameters)."),
+        (RESNET, 0, "All 6 groups train (21 k parameters)."),
+        (["a", "b"], 1, "Only 'b' trains (2 k of 3 k parameters)."),
+        (["head"], 0, "head trains, the only group (1 k parameters)."),
+    ],
+)
+def test_a_plan_says_who_trains(names: list[str], still: int, said: str) -> None:
+    assert repr(planned(names, still)) == said
+
+
+def test_a_plan_says_what_an_epoch_took_and_what_came_loose() -> None:
+    assert "; it took 0.48 s an epoch." in repr(planned(RESNET, 5, took=0.48))
+    assert "somebody unfroze 1 still tensor since" in repr(planned(RESNET, 5, loose=("a",)))
+    assert "somebody unfroze 2 still tensors since" in repr(planned(RESNET, 5, loose=("a", "b")))
+
+
+@pytest.mark.parametrize(
+    ("names", "still"),
+    [
+        (RESNET, 5),
+        (RESNET, 0),
+        (["a", "b"], 1),
+        (["only"], 0),
+        ([f"encoder_block_{at}" for at in range(10)], 3),
+        ([f"encoder_block_{at}" for at in range(14)], 7),
+        ([f"linear{at}" for at in range(400)], 200),
+        ([f"linear{at}" for at in range(400)], 399),
+        ([f"a_very_long_name_of_a_layer_{at}" for at in range(40)], 1),
+    ],
+)
+def test_the_picture_of_a_plan_is_legible_and_true(names: list[str], still: int) -> None:
+    plan = planned(names, still)
+    picture = plan.plot()
+    picture._repr_png_()
+    (ax,) = picture.axes
+    assert ax.get_title("left").replace("\n", " ") == plan.sentence
+    labels = [text for text in ax.texts if "|" not in text.get_text()]
+    boxes = [patch.get_window_extent() for patch in ax.patches]
+    assert len(labels) == len(boxes) == (len(names) if len(names) <= 10 else 2 if still else 1)
+    for text, box in zip(labels, boxes, strict=True):
+        extent = text.get_window_extent()
+        assert box.x0 <= extent.x0 <= extent.x1 <= box.x1
+        assert text.get_bbox_patch() is not None  # no hatch behind the letters
+    widths = [patch.get_width() for patch in ax.patches]
+    share = [group.params for group in plan.groups]
+    if len(names) > 10:
+        share = [sum(share[:still]), sum(share[still:])]
+    by_size = [part / sum(share) for part in share]
+    assert ("widened" in ax.get_xlabel()) == ([w / sum(widths) for w in widths] != pytest.approx(by_size))
+    assert any("still | trains" in text.get_text() for text in ax.texts) == bool(still)
+
+
+def test_many_groups_are_drawn_as_two_boxes() -> None:
+    (ax,) = planned([f"linear{at}" for at in range(400)], 200).plot().axes
+    assert "linear0 … linear199\n(200 groups)" in ax.texts[0].get_text()
+    assert "linear200 … linear399\n(200 groups)" in ax.texts[1].get_text()
 
 
 def test_reading_the_groups_changes_no_flag() -> None:

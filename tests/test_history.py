@@ -6,6 +6,8 @@ import copy
 import json
 import math
 import pickle
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,13 +93,13 @@ def test_the_frame_has_the_columns_of_the_contract() -> None:
 
 def test_it_says_how_it_went() -> None:
     assert repr(History()) == "No training yet."
-    assert "2 epochs in 4 s; best valid loss 0.500 at epoch 2, accuracy 0.500" in repr(part(1, [1.0, 0.5]))
+    assert "2 epochs in 4 s; lowest valid loss 0.500 at epoch 2, accuracy 0.500" in repr(part(1, [1.0, 0.5]))
     record = PhaseRecord(1, "head", {}, None, "flat", 0, 3, "was stopped after step 3", proof=FreezeProof(2, ("a",)))
     text = repr(History((), (record,)))
     assert "Phase 1 was stopped after step 3." in text
     assert "NOT still" in text
     assert "<table" in part(1, [1.0])._repr_html_()
-    assert "best valid loss" in part(1, [1.0, 0.5]).plot().sentence
+    assert "lowest valid loss" in part(1, [1.0, 0.5]).plot().sentence
 
 
 def test_the_best_is_named_by_phase_and_epoch_where_there_are_several() -> None:
@@ -106,8 +108,72 @@ def test_the_best_is_named_by_phase_and_epoch_where_there_are_several() -> None:
 
 def test_what_came_before_weights_were_drawn_anew_is_said_to_be_of_another_network() -> None:
     both = part(1, [0.1]) + part(2, [0.9, 0.8], fresh=True)
-    said = "all weights were drawn anew before phase 2, so 2 epochs are of this network; best valid loss 0.800"
-    assert said in repr(both)
+    assert repr(both).startswith(
+        "2 epochs in 4 s since all weights were drawn anew before phase 2 (before that 1 epoch"
+    )
+    assert "of another network); lowest valid loss 0.800" in repr(both)
+
+
+def test_phases_may_have_different_metrics() -> None:
+    first, second = part(1, [1.0, 0.9]), part(2, [0.5])
+    rows = tuple({key: value for key, value in row.items() if key != "accuracy"} for row in second.rows)
+    both = first + History(rows, second.phases)
+    assert both.metrics == ("accuracy",)
+    assert repr(both).endswith("lowest valid loss 0.500 at phase 2, epoch 1.")
+    metric = both.plot().axes[1].lines[0].get_ydata()
+    assert list(metric[:2]) == [0.5, 0.5]
+    assert math.isnan(metric[2])
+    assert "<table" in both._repr_html_()
+
+
+def data_lines(ax: Any) -> list[list[float]]:
+    return [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"]
+
+
+def test_the_lines_are_broken_where_all_weights_were_drawn_anew() -> None:
+    both = part(1, [0.1, 0.1]) + part(2, [3.0, 2.0], fresh=True) + part(3, [1.0])
+    picture = both.plot()
+    assert data_lines(picture.axes[0]) == [[1, 2], [3, 4, 5]] * 2  # train, valid
+    assert data_lines(picture.axes[1]) == [[1, 2], [3, 4, 5]]
+    assert any("all anew" in text.get_text() for text in picture.axes[0].texts)
+    (legend,) = picture.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["train", "valid"]
+    assert data_lines((part(1, [1.0]) + part(2, [0.5])).plot().axes[1]) == [[1, 2]]
+
+
+def test_the_table_shows_the_network_of_now() -> None:
+    html = (part(1, [0.111]) + part(2, [3.0, 2.0], fresh=True))._repr_html_()
+    assert "0.111" not in html
+    assert "2 of 3 epochs (1 of another network); .frame() has all." in html
+
+
+def test_a_long_history_without_a_best_shows_its_ends() -> None:
+    old = part(1, [0.5]) + part(2, [math.nan] * 12, fresh=True)
+    assert old.best is None
+    assert old._repr_html_().count("<tr>") == 7  # the heading, three rows at each end
+    assert "0.500</td><td style='text-align:right'>2 s" in part(1, [0.5])._repr_html_()
+    assert part(1, [0.9] * 5 + [0.1] + [0.9] * 6)._repr_html_().count("<tr>") == 8  # and the best
+
+
+def test_no_finite_loss_is_said() -> None:
+    assert repr(part(1, [math.nan, math.inf])) == "2 epochs in 4 s; no valid loss was finite."
+
+
+@pytest.mark.parametrize("counts", [(3, 4, 3), (1, 1, 1, 9), (1, 40, 1), (1,) * 30, (2,)])
+def test_names_of_phases_do_not_overprint_and_stay_in_the_picture(counts: tuple[int, ...]) -> None:
+    history = History()
+    for number, count in enumerate(counts, 1):
+        one = part(number, [1.0] * count, fresh=number == 3)
+        history = history + History(one.rows, (replace(one.phases[0], trains="layer3, layer4 and head"),))
+    picture = history.plot()
+    picture._repr_png_()
+    for ax in picture.axes:
+        boxes = [text.get_window_extent() for text in ax.texts]
+        assert boxes
+        assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
+        assert boxes[-1].x1 <= picture.bbox.x1
+    assert picture.axes[0].get_ylabel() == "loss (mean over items)"
+    assert picture.legends[0].get_window_extent().y1 < picture.axes[0].get_window_extent().y0
 
 
 def test_a_default_rate_is_said() -> None:
@@ -121,12 +187,3 @@ def test_figures_are_legible_at_any_size(loss: float, shown: str) -> None:
     made = part(1, [loss])
     assert shown in repr(made)
     assert shown in made._repr_html_()
-
-
-def test_phases_with_other_metrics_and_without_a_finite_loss_are_said_too() -> None:
-    rows = ({"phase": 1, "epoch": 1, "train_loss": 1.0, "valid_loss": 0.1, "seconds": 1.0},)
-    both = History() + History(rows, ()) + part(2, [0.5])
-    assert "best valid loss 0.100" in repr(both)
-    both.plot()
-    assert "no valid loss was finite" in repr(part(1, [math.nan] * 12))
-    part(1, [math.nan] * 12)._repr_html_()

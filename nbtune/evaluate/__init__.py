@@ -216,12 +216,14 @@ class Report:
     def _repr_html_(self) -> str:
         rows = [(name, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]") for name, e in self._metrics]
         table = html_table(["metric", "value", "95 % interval"], rows)
-        return html_value(f"Report on {self.data}", f"{_sentence(self.objective)}{self.sentence}", table)
+        return html_value(f"Report on {self.data}", f"{_as_sentence(self.objective)} {self.sentence}".strip(), table)
 
 
-def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}. " if text else ""
+def _as_sentence(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _items(n: int) -> str:

@@ -33,7 +33,7 @@ class Comparison:
     only_second: int
     n: int
     p: float
-    differ: int = 0  # items that are answered differently
+    other_answers: int  # items on which the two answers differ, right or wrong
 
     @property
     def verdict(self) -> str:
@@ -43,10 +43,14 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
+        if not self.other_answers:
+            which = f"all {self.n} items" if self.n > 1 else "the one item"
+            return f"Both give the same answer on {which}."
         if not self.only_first and not self.only_second:
-            if not self.differ:
-                return f"Both give the same answer on all {self.n} items."
-            return f"No difference was seen: both are right on the same items; {self.differ} wrong answers differ."
+            wrong = (
+                "1 wrong answer differs" if self.other_answers == 1 else f"{self.other_answers} wrong answers differ"
+            )
+            return f"Both are right on the same items; {wrong}."
         by = Estimate(*(100 * x for x in (self.accuracy.value, self.accuracy.low, self.accuracy.high)))
         points = f"{by:+.1f}"
         pairs = (
@@ -69,9 +73,9 @@ class Comparison:
         return self.sentence
 
     def _repr_html_(self) -> str:
-        rows = [("accuracy", f"{self.accuracy:+.3f}"), ("macro F1", f"{self.f1:+.3f}")]
-        if not self.differ:
+        if not self.other_answers:
             return html_value("Comparison", self.sentence)
+        rows = [("accuracy", f"{self.accuracy:+.3f}"), ("macro F1", f"{self.f1:+.3f}")]
         return html_value("Comparison", self.sentence, html_table(["metric", "first − second [95 %]"], rows))
 
 
@@ -89,7 +93,7 @@ def compare(first: Report, second: Any) -> Comparison:
         only_second=only_b,
         n=len(first),
         p=float(binomtest(only_a, both).pvalue) if both else 1.0,
-        differ=int((first.predicted != second.predicted).sum()),
+        other_answers=int((first.predicted != second.predicted).sum()),
     )
 
 
@@ -98,16 +102,16 @@ def _check(first: Report, second: Any) -> None:
         raise InputTypeError(
             f"compare() was given a {type(second).__name__}.",
             rule="compare takes another Report.",
-            likely="A metric or a Tuner was given instead of its report.",
+            likely="a metric or a Tuner was given instead of its report.",
             next="before.compare(after), each from tuner.evaluate().",
         )
     differs = [part for part, digest in first.digests.items() if second.digests.get(part, digest) != digest]
     if differs:
         raise InputError(
-            f"The two reports are on different items: {' and '.join(differs)} differ "
+            f"the two reports are on different items: {' and '.join(differs)} differ "
             f"({len(first)} and {len(second)} items).",
-            rule="A paired comparison needs the same items in the same order.",
-            likely="One report is on another split, or the data were shuffled.",
+            rule="a paired comparison needs the same items in the same order.",
+            likely="one report is on another split, or the data were shuffled.",
             next="evaluate both models on task.test, which is the same for every seed.",
         )
 

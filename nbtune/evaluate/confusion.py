@@ -19,6 +19,8 @@ __all__ = ["Worst", "confusion_chart"]
 
 SHOWN = 20  # classes whose counts are still legible in one picture
 PICTURES = 36
+LISTED = 5  # errors named in words
+_KEY = "true class → predicted class; p: the probability given to the predicted class"
 
 
 def confusion_chart(confusion: Ints, vocab: Sequence[str]) -> Chart:
@@ -35,7 +37,10 @@ def confusion_chart(confusion: Ints, vocab: Sequence[str]) -> Chart:
     figure, ax = chart(sentence, width=max(3.6, size), height=max(3.2, size - 0.4))
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     _draw(ax, confusion[np.ix_(keep, keep)], share[np.ix_(keep, keep)])
-    _label(ax, [vocab[c] for c in keep], f"{errors} errors on {confusion.sum()} items")
+    title = f"{errors} errors on {confusion.sum()} items"
+    if k > SHOWN:
+        title += f"; {SHOWN} of {k} classes shown,\nthose with most errors"
+    _label(ax, [vocab[c] for c in keep], title)
     return figure
 
 
@@ -52,16 +57,24 @@ def _draw(ax: Any, counts: Ints, share: Floats) -> None:
     ax.imshow(pixels, interpolation="nearest")
     ax.grid(False)
     for row, column in zip(*np.nonzero(counts), strict=True):
-        dark = pixels[row, column] @ (0.2126, 0.7152, 0.0722) < 0.55
+        white, black = _contrast(pixels[row, column])
         ax.text(
             column,
             row,
             counts[row, column],
             ha="center",
             va="center",
-            color="white" if dark else "black",
+            color="white" if white > black else "black",
             size=9,
         )
+
+
+def _contrast(rgb: Any) -> tuple[float, float]:
+    """Contrast of white and of black text on a colour (WCAG 2.1); the higher of the two is always 4.5 or more."""
+    rgb = np.asarray(rgb)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    light = float(linear @ (0.2126, 0.7152, 0.0722))
+    return 1.05 / (light + 0.05), (light + 0.05) / 0.05
 
 
 def _label(ax: Any, names: Sequence[str], title: str) -> None:
@@ -98,19 +111,19 @@ class Worst:
     def sentence(self) -> str:
         if not len(self):
             return f"No error on {self.n} items."
-        first = self.rows.iloc[0]
-        return (
-            f"{len(self)} of {self.errors} errors on {self.n} items, the most confident first: "
-            f"item {first['index']} is '{first['true']}', read as '{first['predicted']}' "
-            f"with probability {first['probability']:.2f}."
-        )
+        listed = self.rows.head(LISTED).itertuples(index=False)
+        errors = [f"item {i} is '{true}', read as '{said}' (p = {p:.2f})" for i, true, said, p, _ in listed]
+        more = "; …" if len(self) > LISTED else "."
+        of = f"{len(self)} of {self.errors} error{'s' if self.errors > 1 else ''}"
+        order = ", the most confident first" if len(self) > 1 else ""
+        return f"{of} on {self.n} item{'s' if self.n > 1 else ''}{order}: {'; '.join(errors)}{more}"
 
     def plot(self) -> Chart:
         """The items as pictures (36 at most). Raises InputError when there are no images."""
         if self.images is None:
             raise InputError(
-                "This report has no images.",
-                rule="Errors are drawn when the report was given its items as images.",
+                "this report has no images.",
+                rule="errors are drawn when the report was given its items as images.",
                 likely="report(...) was called without items.",
                 next="report(..., items=task.test), or .frame() for the rows.",
             )
@@ -129,6 +142,13 @@ class Worst:
             ax.axis("off")
         for i, ax in zip(range(shown), axes.flat, strict=False):
             self._picture(ax, i)
+        if shown:
+            figure.suptitle(
+                "true → predicted class;\np: the predicted one's probability" if columns < 3 else _KEY,
+                size=9,
+                x=0,
+                ha="left",
+            )
         if not shown:
             axes.flat[0].text(0.5, 0.5, "no errors", ha="center", va="center")
         return figure

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from numbers import Integral
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
+from nbtune._numbers import plain, shown
 from nbtune.errors import InputError, InputTypeError
 from nbtune.evaluate.intervals import Floats, Ints
 
@@ -45,21 +47,40 @@ def checked(probs: Any, targets: Any, vocab: Sequence[object], items: Any) -> Ou
 
 def whole(name: str, value: Any, least: int) -> int:
     """`value` as an int of `least` or more. Raises InputError or InputTypeError."""
+    value, rule = plain(value), f"{name} is an integer of {least} or more."
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputTypeError(
-            f"{name}={value!r} is not a whole number.",
-            rule=f"{name} is an integer of {least} or more.",
-            likely="A float or a text was given.",
-            next=f"{name}={least}.",
-        )
-    if value < least:
-        raise InputError(
-            f"{name}={value} is too small.",
-            rule=f"{name} is an integer of {least} or more.",
-            likely="A count that starts from zero.",
-            next=f"{name}={least}.",
-        )
-    return int(value)
+        likely, better = _no_count(value, least)
+        given = f"{name}={shown(value)} is not a whole number."
+        raise InputTypeError(given, rule=rule, likely=likely, next=f"{name}={better}")
+    number = int(value)
+    if number < least:
+        likely = "a sign slipped in." if number < 0 else "a count that began at 0."
+        if number > 0:
+            likely = f"one was thought enough; here it takes {least}."
+        better = max(least, -number)
+        raise InputError(f"{name}={value} is too small.", rule=rule, likely=likely, next=f"{name}={better}")
+    return number
+
+
+def _no_count(value: Any, least: int) -> tuple[str, int]:
+    """Why a value is no count, and what was meant."""
+    if value is None:
+        return "a variable that was never set.", least
+    if isinstance(value, bool):
+        return "a switch where a number belongs.", least
+    if isinstance(value, str):
+        meant = value.strip()
+        ok = meant.isdecimal() and int(meant) >= least
+        return ("a number written as text.", int(meant)) if ok else ("a name where a number belongs.", least)
+    if not isinstance(value, Real):
+        several = hasattr(value, "__len__")
+        return f"{'several values' if several else 'an object'} where a number belongs.", least
+    number = float(value)
+    if not isfinite(number):
+        return "a computed number that is not finite.", least
+    if number != int(number):
+        return "a division that left a fraction.", max(least, round(number))
+    return "a division, which gives a float also where nothing is left over.", max(least, int(number))
 
 
 def _array(name: str, value: Any, kinds: str, wanted: str) -> Any:
@@ -69,7 +90,7 @@ def _array(name: str, value: Any, kinds: str, wanted: str) -> Any:
         raise InputTypeError(
             f"{name} is no array: {error}",
             rule=f"{name} is an array of {wanted} dtype.",
-            likely="Rows of different lengths, or a tensor on a GPU or in bfloat16.",
+            likely="rows of different lengths, or a tensor on a GPU or in bfloat16.",
             next="tensor.float().cpu() first.",
         ) from error
     # An empty list is float64 by default: its emptiness is the better finding.
@@ -77,7 +98,7 @@ def _array(name: str, value: Any, kinds: str, wanted: str) -> Any:
         raise InputTypeError(
             f"{name} has dtype {array.dtype}.",
             rule=f"{name} is an array of {wanted} dtype.",
-            likely="Probabilities and targets were exchanged, or class names were given instead of indices.",
+            likely="probabilities and targets were exchanged, or class names were given instead of indices.",
             next="report(probs, targets, vocab): floats [n, classes], integers [n], names.",
         )
     return array
@@ -87,15 +108,15 @@ def _check_shapes(probs: Any, targets: Any) -> None:
     if not (probs.size and targets.size):
         raise InputError(
             f"probs has shape {list(probs.shape)} and targets {list(targets.shape)}: an empty split.",
-            rule="A report needs at least one item.",
-            likely="The split has no items, or a filter left none.",
+            rule="a report needs at least one item.",
+            likely="the split has no items, or a filter left none.",
             next="look at len(task.test).",
         )
     if probs.ndim != 2 or targets.ndim != 1 or len(probs) != len(targets) or probs.shape[1] < 2:
         raise InputError(
             f"probs has shape {list(probs.shape)} and targets {list(targets.shape)}.",
             rule="probs is [n, classes] with two classes or more, targets is [n] with the same n.",
-            likely="Targets are one-hot (take their argmax), or p has one column (stack 1 − p and p).",
+            likely="targets are one-hot (take their argmax), or p has one column (stack 1 − p and p).",
             next="report(probs, targets, vocab) with the shapes of the rule.",
         )
 
@@ -106,7 +127,7 @@ def _names(vocab: Sequence[object], k: int) -> tuple[str, ...]:
         raise InputError(
             f"vocab has {len(names)} names ({len(set(names))} different) for {k} classes.",
             rule="vocab names each column of probs once.",
-            likely="The names are of another task, or two classes share a name.",
+            likely="the names are of another task, or two classes share a name.",
             next="task.vocab, in the order of the columns.",
         )
     return names
@@ -117,25 +138,25 @@ def _check_values(probs: Any, targets: Any) -> None:
     if bad.size:
         raise InputError(
             f"probs is not finite in {bad.size} of {len(probs)} rows (first: row {bad[0]}).",
-            rule="Probabilities are finite.",
-            likely="The training diverged, so that the model gives NaN.",
+            rule="probabilities are finite.",
+            likely="the training diverged, so that the model gives NaN.",
             next="tuner.lr_find(), then train again with a smaller rate.",
         )
     off = (probs < -SUM_TOLERANCE).any(axis=1) | (np.abs(probs.sum(axis=1, dtype=np.float64) - 1) > SUM_TOLERANCE)
     if off.any():
         row = int(np.flatnonzero(off)[0])
         raise InputError(
-            f"Row {row} of probs sums to {probs[row].sum():.4g} (lowest {probs[row].min():.4g}); "
+            f"row {row} of probs sums to {probs[row].sum():.4g} (lowest {probs[row].min():.4g}); "
             f"{int(off.sum())} of {len(probs)} rows are like it.",
-            rule="Each row of probs is at least 0 and sums to 1.",
-            likely="These are scores (logits), not probabilities.",
+            rule="each row of probs is at least 0 and sums to 1.",
+            likely="these are scores (logits), not probabilities.",
             next="softmax over the last axis first.",
         )
     if targets.min() < 0 or targets.max() >= probs.shape[1]:
         raise InputError(
             f"targets go from {targets.min()} to {targets.max()} for {probs.shape[1]} classes.",
-            rule=f"A target is a class index from 0 to {probs.shape[1] - 1}.",
-            likely="Classes are counted from 1, or unknown labels are coded as −1.",
+            rule=f"a target is a class index from 0 to {probs.shape[1] - 1}.",
+            likely="classes are counted from 1, or unknown labels are coded as −1.",
             next="task.test.y, or vocab.index(name) for each item.",
         )
 
@@ -150,7 +171,7 @@ def _images(items: Any, n: int) -> tuple[Any, dict[str, str]]:
         raise InputError(
             f"items has {len(x)} entries for {n} predictions.",
             rule="items holds one entry a prediction, in the same order.",
-            likely="They are of another split.",
+            likely="they are of another split.",
             next="items=task.test for predictions on task.test.",
         )
     picture = isinstance(x, np.ndarray) and x.dtype == np.uint8
@@ -160,7 +181,7 @@ def _images(items: Any, n: int) -> tuple[Any, dict[str, str]]:
         raise InputTypeError(
             f"items is {type(x).__name__} {getattr(x, 'dtype', '')} {list(getattr(x, 'shape', ()))}".rstrip() + ".",
             rule="items is uint8 images [n, h, w] or [n, h, w, 3], or a task's split.",
-            likely="Images as floats, or with channels first.",
+            likely="images as floats, or with channels first.",
             next="items=task.test, or (255 * x).astype('uint8') with channels last.",
         )
     return None, digests

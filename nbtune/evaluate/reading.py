@@ -18,33 +18,43 @@ NAMED = 3  # classes named in one sentence at most
 def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
     """What precision and recall say together, beyond the noise.
 
-    With one class an item every miss is another class's false alarm, so over all classes the two differ only by
-    how often classes are predicted; of a single class they say whether it is missed or invented.
-    `gap` is macro precision minus macro recall. A class is missed or invented when its misses and false
-    alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
+    With one class an item every miss is another class's false alarm, so over all classes the two differ only
+    where classes are predicted more or less often than they occur; of a single class they say whether it is
+    missed or invented. `gap` is macro precision minus macro recall. A class is missed or invented when its misses
+    and false alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
     """
     if confusion.sum() == np.trace(confusion):
         return f"No error was seen on {_count(confusion.sum(), 'item')}."
-    parts = [part for part in (_macro(gap, confusion, vocab), *_classes(confusion, vocab)) if part]
+    parts = [part for part in (_macro(confusion, vocab, gap), *_classes(confusion, vocab)) if part]
     if not parts:
         return "Precision and recall agree within the noise, overall and in each class."
     return " ".join(parts)
 
 
-def _macro(gap: Estimate, confusion: Ints, vocab: Sequence[str]) -> str:
-    """Macro precision minus macro recall is the mean over classes of recall × (support / predicted − 1)."""
-    if gap.low <= 0 <= gap.high:
-        return ""
+def _macro(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
+    """How often classes are predicted against how often they occur.
+
+    The gap is the mean over classes of recall times (support / predicted - 1): the class that adds most is named.
+    """
+    if gap.low > 0:
+        too_few = _miscounted(confusion, vocab, 1, "rarely")
+        return f"{too_few}: macro precision is above macro recall by {gap}."
+    if gap.high < 0:
+        by = Estimate(-gap.value, -gap.high, -gap.low)
+        too_many = _miscounted(confusion, vocab, -1, "often")
+        return f"{too_many}: macro recall is above macro precision by {by}."
+    return ""
+
+
+def _miscounted(confusion: Ints, vocab: Sequence[str], sign: int, how: str) -> str:
     hits, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    parts = hits / np.maximum(support, 1) * (support / np.maximum(called, 1) - 1)
-    rarely = gap.low > 0
-    c = int(parts.argmax() if rarely else parts.argmin())
-    by = gap if rarely else Estimate(-gap.value, -gap.high, -gap.low)
-    first, second = ("precision", "recall") if rarely else ("recall", "precision")
-    return (
-        f"Some classes are predicted too {'rarely' if rarely else 'often'}, most '{vocab[c]}' ({called[c]} times for "
-        f"{_count(int(support[c]), 'item')}): macro {first} is above macro {second} by {by}."
-    )
+    # A class that is never predicted, or never occurs, has no hit: both its shares are 0.
+    part = sign * (hits / np.maximum(called, 1) - hits / np.maximum(support, 1))
+    most = int(part.argmax())
+    counts = f"({_count(int(called[most]), 'time')} for {_count(int(support[most]), 'item')})"
+    if (part > 0).sum() == 1 and (sign * (support - called) > 0).sum() == 1:
+        return f"'{vocab[most]}' is predicted too {how} {counts}"
+    return f"Some classes are predicted too {how}, most '{vocab[most]}' {counts}"
 
 
 def _classes(confusion: Ints, vocab: Sequence[str]) -> list[str]:

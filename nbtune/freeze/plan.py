@@ -65,18 +65,7 @@ class FreezePlan:
     @property
     def sentence(self) -> str:
         """What trains of how many parameters, and the cost of an epoch with its range."""
-        live = [group.name for group in self.groups][len(self.still) :]
-        who = f"{live[0]} … {live[-1]} ({len(live)} groups)"
-        if len(live) <= 3:
-            who = " and ".join(filter(None, (", ".join(live[:-1]), live[-1])))
-        share = f"{short(self.trainable)} of {short(self.total)} parameters"
-        text = f"{who} train ({share})" if len(live) > 1 else f"Only {'the ' * (who == 'head')}{who} trains ({share})"
-        if not self.still and self.trainable == self.total:
-            text = (
-                f"All {len(live)} groups train ({short(self.total)} parameters)"
-                if len(live) > 1
-                else f"{who} trains, the only group"
-            )
+        text = self._who()
         if self.still and self.norms != "still":
             text += f"; norm layers of the still part {'follow the data' if self.norms == 'stats' else 'train'}"
         if self.kept is not None and self.live is not None:
@@ -90,9 +79,23 @@ class FreezePlan:
         if self.tied:
             text += f"; still because shared with a still group: {', '.join(self.tied)}"
         if self.loose:
-            tensors = f"{len(self.loose)} still tensor{'s' if len(self.loose) > 1 else ''}"
+            tensors = "1 still tensor" if len(self.loose) == 1 else f"{len(self.loose)} still tensors"
             text += f"; somebody unfroze {tensors} since, which the next fit undoes"
         return text + "."
+
+    def _who(self) -> str:
+        """Which groups train, of how many parameters."""
+        live = [group.name for group in self.groups][len(self.still) :]
+        if not self.still and self.trainable == self.total:
+            every = f"All {len(live)} groups train" if len(live) > 1 else f"{live[0]} trains, the only group"
+            return f"{every} ({short(self.total)} parameters)"
+        share = f"({short(self.trainable)} of {short(self.total)} parameters)"
+        if len(live) == 1 and self.still:
+            return f"Only {'the head' if live == ['head'] else repr(live[0])} trains {share}"
+        if len(live) > 3:
+            return f"{live[0]} … {live[-1]} ({len(live)} groups) train {share}"
+        names = " and ".join(filter(None, (", ".join(live[:-1]), live[-1])))
+        return f"{names} train{'s' if len(live) == 1 else ''} {share}"
 
     def __repr__(self) -> str:
         return self.sentence

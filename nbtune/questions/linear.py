@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from nbtune.evaluate.intervals import Estimate, wilson
 __all__ = ["DEFAULT_C", "FITS", "Fitted", "Split", "check", "labels", "linear"]
 
 _FOLDS = 5
+_SMALL = 2_000_000  # numbers
 _CS = tuple(float(f"{10.0**power:.2g}") for power in np.arange(-4, 4.5, 0.5))
 FITS = len(_CS)
 DEFAULT_C = 0.1  # for standardised features where nothing can be held out to choose by
@@ -91,6 +93,21 @@ def linear(split: Split, seed: int, stopped: Callable[[], bool], tick: Callable[
     """
     x, valid = _standardised(split.train, split.valid)
     folds = list(_folds(split.targets, seed))
+    with _threads(x.size):
+        return _fitted(split, x, valid, folds, stopped, tick)
+
+
+def _threads(size: int) -> AbstractContextManager[Any]:
+    """One thread for small matrices: several take longer to share them than to add them, most on a busy machine."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+
+    limited: AbstractContextManager[Any] = threadpool_limits(1, "blas") if size < _SMALL else nullcontext()
+    return limited
+
+
+def _fitted(
+    split: Split, x: Any, valid: Any, folds: list[Any], stopped: Callable[[], bool], tick: Callable[[], None]
+) -> Fitted:
     c, partial = _chosen(x, split.targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
