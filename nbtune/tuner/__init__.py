@@ -20,6 +20,7 @@ from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
 from nbtune.phases import Phase
+from nbtune.prices import Prices
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
 from nbtune.tuner import checks
@@ -83,6 +84,8 @@ class Tuner(Questions):
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
         self._stop = threading.Event()
         self._verbs = Verbs()
+        self._lr: Any = None
+        self.curve: LRCurve | None = None  # of the last range test
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
@@ -154,22 +157,62 @@ class Tuner(Questions):
         self._script.say("verify")
         return proof
 
+    @verb
+    def prices(self, seconds: float = 2.0) -> Prices:
+        """What each group costs in a step, and an epoch at each boundary; each is measured once and then kept.
+
+        `seconds`: how long to measure at most; boundaries that were not reached are None until they are.
+        The Learner is left as it was, to the bit.
+        """
+        return self._held.prices(seconds)
+
     # How fast
+
+    @property
+    def lr(self) -> Any:
+        """The rate that `fit` and `rates` take where none is given; None: their own default.
+
+        May be set to all that `rates` takes; raises InputError or InputTypeError for what does not fit the plan.
+        """
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: Any) -> None:
+        with self._verbs.doing("lr"):
+            if lr is not None:
+                self.rates(lr)
+            self._lr = lr
+            self._script.put("lr", lr)
+
+    def stale(self, curve: LRCurve) -> str:
+        """Why `curve` is not of the plan and the weights as they are now, in words; "" if it is."""
+        now = Fingerprint.of(self.learn.model, self._held.cut)
+        return curve.stale(now) or ("trained since" if curve.trained_since(now) else "")
 
     def rates(self, lr: Any = None) -> Rates:
         """The table group × learning rate that `lr` means under the present plan.
 
         `lr`: a number, `slice(lo, hi)`, `nbtune.rates.decay(top, factor)`, one per group, a dict by group
-        name, or an LRCurve. None: 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
+        name, or an LRCurve. None: `tuner.lr` if set, or 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
-        return _rates(_of_curve(lr, self._held.cut, self.learn.model), self._held.cut)
+        given = self.lr if lr is None else lr
+        return _rates(_of_curve(given, self._held.cut, self.learn.model), self._held.cut)
 
     @verb
-    def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
+    def lr_find(
+        self,
+        start: float = 1e-7,
+        end: float = 10,
+        steps: int = 100,
+        seeds: int = 1,
+        lr: Any = 1.0,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
         `lr` gives the proportions between the groups: `slice(1/100, 1)` tests discriminative rates together.
+        `on_step(done, total)` is called after each step; `stop()` ends the test early.
         """
         ratios = self.rates(lr).ratios
         self._held.install()
@@ -183,11 +226,13 @@ class Tuner(Questions):
                 seeds=seeds,
                 ratios=ratios,
                 seed=self.seed,
+                on_step=on_step,
                 should_stop=self._stop_asked(),
                 measured_for=Fingerprint.of(self.learn.model, self._held.cut),
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
         self._script.curve(curve, **ranged, lr=(lr, 1.0))
+        self.curve = curve
         return curve
 
     def _as_in_fit(self) -> AbstractContextManager[None]:
@@ -222,12 +267,12 @@ class Tuner(Questions):
         of the last finite step. Raises, before anything is changed, InputError or InputTypeError.
         """
         curve = lr
-        lr = _of_curve(lr, self._held.cut, self.learn.model)
+        lr = _of_curve(self.lr if lr is None else lr, self._held.cut, self.learn.model)
         phase = Phase(
             epochs, self._held.cut.first, lr, wd, schedule, self._held.cut.norms, augment, cache=cache, views=views
         )
         part = Part(phase, alone=True, cbs=cbs)
-        self.rates(phase.lr)
+        _rates(phase.lr, self._held.cut)
         self._training.check(part)
         checks.check_kept(phase, self._held.cut)
         self._queue.fit(part, self.history)
@@ -306,7 +351,7 @@ class Tuner(Questions):
             if not part.alone or (part.phase.first, part.phase.norms) != (self._held.cut.first, self._held.cut.norms):
                 self._held.freeze(part.phase.first, part.phase.norms, cost=False)
             self._training.check(part)
-            self._training.train(part, self.rates(part.phase.lr), self.stop, self._stop.is_set)
+            self._training.train(part, _rates(part.phase.lr, self._held.cut), self.stop, self._stop.is_set)
         finally:
             phase = self._training.phase(part.number or 0)
             self._queue.trained(phase, self._stop.is_set())

@@ -56,6 +56,10 @@ class Script:
         options: dict[str, tuple[object, object]] = {"test": (test, None)}
         self._lines = [*lines, self._line("tuner = nt.resume", (folder, Code("learn")), options)]
 
+    def put(self, name: str, value: object) -> None:
+        """Add `tuner.name = value`."""
+        self._lines.append(f"tuner.{name} = {self._source(value) or '...'}")
+
     def curve(self, curve: LRCurve, **options: tuple[object, object]) -> None:
         """Add the `lr_find` that made `curve`, under a name of its own."""
         self._curves.append(curve)

@@ -146,6 +146,21 @@ class OpenNotebook:
         self.page.wait_for_function("() => window.runEnded", timeout=seconds * 1000)
         self.wait_idle(30)
 
+    def add_and_run(self, source: str, wait: bool = True) -> None:
+        """Write `source` into a new cell at the end and run it."""
+        self.page.evaluate(
+            """source => { const book = window.jupyterapp.shell.currentWidget;
+            book.content.activeCellIndex = book.content.widgets.length - 1;
+            return window.jupyterapp.commands.execute('notebook:insert-cell-below').then(() => {
+              book.content.activeCell.model.sharedModel.setSource(source);
+              window.runEnded = false;
+              window.jupyterapp.commands.execute('notebook:run-cell').finally(() => { window.runEnded = true; });
+            }); }""",
+            source,
+        )
+        if wait:
+            self._ended(60)
+
     def wait_idle(self, seconds: float) -> None:
         """Wait until the kernel has nothing to do."""
         status = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status"

@@ -1,3 +1,6 @@
 """The widgets of nbtune, reached as `nbtune.widgets`."""
 
-__all__: list[str] = []
+from nbtune_widgets.finder import LRFinder
+from nbtune_widgets.freeze import FreezePanel
+
+__all__ = ["FreezePanel", "LRFinder"]

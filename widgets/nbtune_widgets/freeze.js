@@ -1,0 +1,102 @@
+// The model as a row of groups from input to head; the ice line between what is still and what trains.
+const WIDE = 12; // groups above this number are drawn without their details
+
+const ms = (value) => (value === null ? "" : `${value < 10 ? value.toPrecision(2) : value.toFixed(0)} ms a step`);
+
+const facts = (group) => [group.count, ms(group.ms), group.norms && `norms ${group.norms}`, group.lr && `lr ${group.lr}`,
+  group.out && `→ ${group.out}`, group.held, group.odd].filter(Boolean);
+
+const card = (group, wide) => el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`,
+  style: wide ? `flex-grow:${group.width}` : `flex:${group.width} 1 104px`,
+  title: [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "), "data-group": group.name },
+  ...(wide ? [] : [el("span", { class: "nbt-name", text: group.name }),
+    el("span", { class: "nbt-mark", text: group.still ? "❄" : "▲", "aria-hidden": "true" }),
+    ...facts(group).map((text) => el("span", { class: "nbt-fact", text }))]));
+
+const place = (line, row, index) => {
+  const node = row.querySelectorAll(".nbt-group")[index];
+  if (!node) return;
+  line.style.left = `${node.offsetLeft - (row.classList.contains("nbt-wide") ? 0 : 2)}px`;
+  line.style.top = `${node.offsetTop - 26}px`;
+  line.style.height = `${node.offsetHeight + 34}px`;
+  const flag = line.firstElementChild, room = row.clientWidth - node.offsetLeft;
+  flag.style.transform = node.offsetLeft < 40 ? "translateX(-4px)" : room < 40 ? "translateX(-90%)" : "translateX(-50%)";
+};
+
+const iceLine = (model, view, row, hint) => {
+  const last = view.groups.length - 1;
+  const line = el("div", { class: "nbt-ice", role: "slider", tabindex: 0, "data-key": "ice",
+    "aria-label": "Ice line: groups before it are still", "aria-valuemin": 0, "aria-valuemax": last,
+    "aria-valuenow": view.first, "aria-valuetext": view.spoken, "aria-orientation": "horizontal",
+    "aria-disabled": model.get("busy") ? "true" : "false" }, el("span", { text: "◀ ice ▶", "aria-hidden": "true" }));
+  const go = (index) => {
+    const to = Math.max(0, Math.min(last, index));
+    if (!model.get("busy") && to !== model.get("view").first) ask(model, "freeze_to", to);
+    else place(line, row, model.get("view").first);
+  };
+  slides(line, (step) => go(model.get("view").first + step));
+  const at = (x) => {
+    const starts = [...row.querySelectorAll(".nbt-group")].map((node) => node.getBoundingClientRect().left);
+    return starts.reduce((best, left, index) => (Math.abs(left - x) < Math.abs(starts[best] - x) ? index : best), 0);
+  };
+  drags(line, (x) => { place(line, row, at(x)); hint(at(x)); }, (x) => go(x === null ? view.first : at(x)));
+  return { line, go };
+};
+
+// Accuracy of a linear probe at each depth, under the boundary at which it was measured.
+const depthLine = (view, row, box) => {
+  if (!view.depth.length) return el("span");
+  const wide = row.clientWidth || 600, groups = [...row.querySelectorAll(".nbt-group")];
+  const low = Math.min(...view.depth.map((p) => p.low)), high = Math.max(...view.depth.map((p) => p.high));
+  const y = (value) => 52 - (40 * (value - low)) / (high - low || 1);
+  const x = (at) => Math.max(14, Math.min(wide - 14, groups[at].offsetLeft));
+  const points = view.depth.map((p) => [x(p.at), y(p.value), p]);
+  return el("figure", { class: "nbt-depth" },
+    svg("svg", { viewBox: `0 0 ${wide} 68`, width: wide, height: 68, role: "img", "aria-label": view.depth_said },
+      ...(points[0][0] > 90 ? [svg("text", { x: 0, y: points[0][1] + 4, text: "linear probe" })] : []),
+      ...points.map(([px, , p]) => svg("line", { x1: px, x2: px, y1: y(p.low), y2: y(p.high), class: "nbt-range" })),
+      svg("polyline", { points: points.map(([px, py]) => `${px},${py}`).join(" "), class: "nbt-curve" }),
+      ...points.map(([px, py]) => svg("circle", { cx: px, cy: py, r: 3.5, class: "nbt-dot" })),
+      ...(points.length > 10 ? [] : points.map(([px, , p]) => svg("text", { x: px, y: 66, "text-anchor": "middle",
+        text: p.value.toFixed(2).replace(/^0/, "") })))),
+    el("figcaption", { text: view.depth_said }));
+};
+
+const choose = (model, name, act, options, value) => el("label", { text: `${name} ` },
+  el("select", { "data-key": act, onchange: (event) => ask(model, act, event.target.value),
+    ...(act === "norms" && model.get("busy") ? { disabled: "" } : {}) },
+    ...options.map((word) => el("option", { value: word, text: word, ...(word === value ? { selected: "" } : {}) }))));
+
+export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view, box }) => {
+  const wide = view.groups.length > WIDE;
+  const row = el("div", { class: `nbt-row ${wide ? "nbt-wide" : ""}` }, ...view.groups.map((group) => card(group, wide)));
+  const told = el("span", { class: "nbt-hint" });
+  const tell = (group) => { told.textContent = [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "); };
+  const hint = (at) => { told.textContent = `${view.groups[at].name} would be the first to train; ${at} groups still`; };
+  const { line, go } = iceLine(model, view, row, hint);
+  const index = (event) => [...row.querySelectorAll(".nbt-group")].indexOf(event.target.closest(".nbt-group"));
+  row.addEventListener("click", (event) => { if (index(event) >= 0) go(index(event)); });
+  row.addEventListener("pointerover", (event) => { if (wide && index(event) >= 0) tell(view.groups[index(event)]); });
+  row.append(line);
+  if (wide) tell(view.groups[view.first]);
+  const depth = el("div");
+  picture.replaceChildren(row,
+    el("p", { class: "nbt-share", text: `▲ ${view.share} of the parameters train. ` }, told), depth,
+    el("div", { class: "nbt-choices" },
+      choose(model, "Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
+      choose(model, "Width by:", "by", view.measures, view.by)),
+    table("Groups from input to head", view.head, view.rows));
+  const running = model.get("busy").includes("depth()") || model.get("busy").includes("prices()");
+  buttons.replaceChildren(
+    button(model, "Freeze body", "freeze", { off: view.groups.length < 2 ? "The model has one group." : "" }),
+    button(model, "Unfreeze", "unfreeze"),
+    button(model, "Prove", "verify", { off: view.first ? "" : "Nothing is still." }),
+    button(model, "Probe depths", "depth"),
+    ...(view.unmeasured ? [button(model, "Measure prices", "measure")] : []),
+    ...(running ? [button(model, "Stop", "stop", { always: true })] : []));
+  const settle = () => { place(line, row, model.get("view").first); depth.replaceChildren(depthLine(view, row)); };
+  requestAnimationFrame(settle);
+  box.removeEventListener("nbt:resized", box.settle);
+  box.settle = settle;
+  box.addEventListener("nbt:resized", settle);
+});

@@ -1,0 +1,170 @@
+// What all panels share. `draw(model, parts)` of each panel fills `parts.picture` and `parts.buttons`.
+const SILENCE = 1500; // ms without an answer after which a panel says so
+
+const el = (tag, props = {}, ...children) => fill(document.createElement(tag), props, children);
+const svg = (tag, props = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
+
+const fill = (node, props, children) => {
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "text") node.textContent = value;
+    else if (value !== undefined && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+};
+
+// Ask the kernel for something; a front end that holds messages while a cell runs is named after a while.
+const ask = (model, act, ...values) => {
+  const heard = model.get("heard");
+  model.send({ act, with: values });
+  if (act === "refresh") return;
+  setTimeout(() => { if (model.get("heard") === heard) model.trigger("nbt:silence"); }, SILENCE);
+};
+
+const button = (model, word, act, { primary = false, values = () => [], off = "", always = false, name } = {}) => {
+  const why = () => off || (always ? "" : model.get("busy"));
+  return el("button", {
+    class: primary ? "nbt-primary" : "", type: "button", text: word, "data-key": `button-${name ?? word}`,
+    title: why() || undefined, "aria-disabled": why() ? "true" : undefined,
+    onclick: () => { if (!why()) ask(model, act, ...values()); },
+  });
+};
+
+const table = (caption, head, rows) =>
+  el("details", { class: "nbt-table" }, el("summary", { text: "As table", "data-key": "table" }),
+    el("div", { class: "nbt-scroll", tabindex: 0, role: "region", "aria-label": caption, "data-key": "rows" },
+      el("table", {}, el("caption", { text: caption }),
+        el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
+        el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((text, at) =>
+          el(at ? "td" : "th", at ? { text } : { scope: "row", text }))))))));
+
+const codeLine = (model) => {
+  const line = model.get("code");
+  if (!line) return el("span");
+  const copied = el("button", { type: "button", class: "nbt-copy", text: "Copy", "data-key": "copy",
+    "aria-label": `Copy the code ${line}`,
+    onclick: async () => {
+      try { await navigator.clipboard.writeText(line); copied.textContent = "Copied"; } catch { copied.textContent = "Not allowed here"; }
+    } });
+  return el("span", { class: "nbt-code" }, el("code", { "data-nbtune-code": "", text: line }), copied);
+};
+
+const problem = (error) => {
+  if (!error.given) return el("span");
+  const parts = ["rule", "likely", "next"].filter((name) => error[name]);
+  return el("div", { class: "nbt-error", role: "alert" }, el("p", { text: error.given }),
+    ...parts.map((name) => el("p", {}, el("b", { text: `${name[0].toUpperCase()}${name.slice(1)}: ` }), error[name])));
+};
+
+// A front end may say its theme in ways of its own; what the panel's paper looks like is true in all of them.
+const isDark = (node) => {
+  const [red, green, blue] = (getComputedStyle(node).backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110;
+};
+
+// A slider made of any element: `read()` gives where it stands, `go(step)` moves it by keys.
+const slides = (node, go) => node.addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5,
+    Home: -Infinity, End: Infinity }[event.key];
+  if (step === undefined) return;
+  event.preventDefault();
+  event.stopPropagation();
+  go(step);
+});
+
+// Follows the pointer from press to release; no repaint comes between.
+const drags = (node, move, end) => node.addEventListener("pointerdown", (event) => {
+  event.preventDefault();
+  node.focus();
+  node.setPointerCapture(event.pointerId);
+  const box = node.closest(".nbt");
+  box.dataset.dragging = "yes";
+  const follow = (step) => move(step.clientX);
+  const up = (last) => {
+    node.removeEventListener("pointermove", follow);
+    delete box.dataset.dragging;
+    end(last.type === "pointerup" ? last.clientX : null);
+    box.dispatchEvent(new Event("nbt:settled"));
+  };
+  node.addEventListener("pointermove", follow);
+  node.addEventListener("pointerup", up, { once: true });
+  node.addEventListener("pointercancel", up, { once: true });
+});
+
+// One panel in the page. The picture is drawn anew when what it shows changes; focus stays where it was.
+const panel = (kind, label, draw) => ({
+  render({ model, el: root }) {
+    const style = el("style", { text: `[data-nbtune-static="${model.get("still_id")}"]{display:none}` });
+    document.head.append(style);
+    const picture = el("div", { class: "nbt-picture" }), buttons = el("div", { class: "nbt-buttons" });
+    const title = el("h3", {}), sentence = el("p", { class: "nbt-sentence" });
+    const code = el("div", { class: "nbt-line" }), error = el("div");
+    const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
+    const box = el("section", { class: "nbt", "data-nbtune": kind, "aria-label": label },
+      title, sentence, picture, error, said, el("footer", {}, code, buttons));
+    root.append(box);
+    let silent = false, spoken = 0;
+    const speak = () => {
+      const text = silent ? "The kernel does not answer: it ended, or this front end holds clicks back until the cell "
+        + "ends. Interrupt it with the notebook's ■ button." : model.get("busy") || model.get("said");
+      said.classList.toggle("nbt-seen", silent || Boolean(model.get("busy")));
+      if (said.textContent !== text) said.textContent = text;
+    };
+    const paint = () => {
+      if (box.dataset.dragging) return;
+      const held = box.contains(document.activeElement) ? document.activeElement : null;
+      const typed = held?.tagName === "INPUT" ? held.value : null;
+      const open = [...box.querySelectorAll("details")].map((node) => node.open);
+      const view = model.get("view");
+      title.textContent = view.title ?? label;
+      sentence.textContent = view.sentence ?? "";
+      box.setAttribute("aria-busy", model.get("busy") ? "true" : "false");
+      box.classList.toggle("nbt-dark", isDark(box));
+      draw(model, { picture, buttons, view, box });
+      code.replaceChildren(codeLine(model));
+      error.replaceChildren(problem(model.get("error")));
+      clearTimeout(spoken);
+      spoken = setTimeout(speak, 150); // not each step of a moving slider is read out
+      [...box.querySelectorAll("details")].forEach((node, at) => { node.open = open[at] ?? false; });
+      const again = held?.dataset.key && box.querySelector(`[data-key="${CSS.escape(held.dataset.key)}"]`);
+      if (again && again !== held) {
+        again.focus({ preventScroll: true });
+        if (typed !== null && held.dataset.typing) { again.value = typed; again.dataset.typing = "yes"; }
+      }
+    };
+    let waiting = 0;
+    const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
+    const names = ["view", "code", "busy", "error", "said"].map((name) => `change:${name}`).join(" ");
+    const heard = () => { silent = false; speak(); };
+    const silence = () => { silent = true; speak(); };
+    model.on(names, soon);
+    model.on("change:heard", heard);
+    model.on("nbt:silence", silence);
+    box.addEventListener("nbt:settled", soon);
+    const refresh = () => ask(model, "refresh");
+    window.addEventListener("focus", refresh);
+    box.addEventListener("focusin", (event) => { if (!box.contains(event.relatedTarget)) refresh(); });
+    const themes = new MutationObserver(soon);
+    themes.observe(document.body, { attributes: true });
+    themes.observe(document.documentElement, { attributes: true });
+    const shown = new ResizeObserver(() => {
+      box.classList.toggle("nbt-dark", isDark(box));
+      box.dispatchEvent(new Event("nbt:resized"));
+    });
+    shown.observe(box);
+    paint();
+    return () => {
+      model.off(names, soon);
+      model.off("change:heard", heard);
+      model.off("nbt:silence", silence);
+      window.removeEventListener("focus", refresh);
+      themes.disconnect();
+      shown.disconnect();
+      cancelAnimationFrame(waiting);
+      clearTimeout(spoken);
+      style.remove();
+    };
+  },
+});

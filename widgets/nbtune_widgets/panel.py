@@ -1,0 +1,210 @@
+"""What all panels share: one shape in the page, a true line of code, errors in four parts, a picture that stays."""
+
+from __future__ import annotations
+
+import base64
+import html
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import anywidget
+import IPython.display as page
+import traitlets
+
+from nbtune import NbtuneError, Tuner
+
+__all__ = ["Panel", "escape", "picture", "short"]
+
+HERE = Path(__file__).parent
+_PARTS = ("given", "rule", "likely", "next")
+
+
+def module(name: str) -> str:
+    """The ES module of a panel: what all share, then its own part. (Modules in a page cannot import each other.)"""
+    return (HERE / "panel.js").read_text() + (HERE / f"{name}.js").read_text()
+
+
+class Panel(anywidget.AnyWidget):
+    """A panel draws `view`, a value made by verbs of nbtune, and asks for verbs; it holds no logic of its own.
+
+    Next to the live panel stands a static picture, for pages without a kernel: the live one hides it.
+    """
+
+    _css = HERE / "panel.css"
+    view = traitlets.Dict().tag(sync=True)  # what is drawn, JSON
+    code = traitlets.Unicode().tag(sync=True)  # the line of Python that does the same as the last act
+    busy = traitlets.Unicode().tag(sync=True)  # why nothing can be asked for now, or ""
+    said = traitlets.Unicode().tag(sync=True)  # for screen readers
+    error = traitlets.Dict().tag(sync=True)  # given, rule, likely, next; or empty
+    heard = traitlets.Int().tag(sync=True)  # how many questions of the page have come here
+    still_id = traitlets.Unicode().tag(sync=True)  # of the static picture
+
+    quiet = frozenset[str]()  # verbs too short to be called busy
+
+    def __init__(self, **kw: Any) -> None:
+        super().__init__(still_id=f"nbtune-{uuid.uuid4().hex[:12]}", **kw)
+        self._shown = self._answering = False
+        self._unwatch: Callable[[], None] = lambda: None
+        self._thread: threading.Thread | None = None
+        self._later: threading.Timer | None = None
+        self.on_msg(self._asked)
+
+    # What a panel says of itself: each kind gives its own
+
+    def look(self) -> dict[str, Any]:
+        """What is so now, read from the object shown: title, sentence and all that is drawn."""
+        raise NotImplementedError
+
+    def static(self) -> str:
+        """The same as HTML without scripts."""
+        raise NotImplementedError
+
+    def acts(self) -> dict[str, Callable[..., Any]]:
+        """What can be asked for from the page, by name."""
+        return {}
+
+    # How it lives
+
+    def follow(self, tuner: Tuner) -> None:
+        """Draw anew when a verb of `tuner` ends, and say while one runs. Raises InputTypeError for anything else."""
+        if not isinstance(tuner, Tuner):
+            raise not_a(type(self).__name__, "a Tuner", tuner)
+        self.tuner = tuner
+        self._unwatch = tuner.watch(self._told)
+
+    def _told(self) -> None:
+        running = self.tuner.running
+        self.busy = f"tuner.{running}() is running." if running and running not in self.quiet else ""
+        if not running:
+            self.reread()
+            self.refresh()
+            if not self._answering:
+                self.redraw()
+
+    def reread(self) -> None:
+        """What takes too long to be read at every move: read when a verb has ended, and on focus."""
+
+    def close(self) -> None:
+        """Take the panel away; nothing of the object shown is changed."""
+        self._unwatch()
+        super().close()
+
+    def refresh(self) -> None:
+        """Read again and draw."""
+        try:
+            self.view = self.look()
+        except Exception as error:
+            self._failed(error)
+
+    def redraw(self) -> None:
+        """Put the static picture of now in the notebook."""
+        if self._shown:
+            cast(Any, page).update_display(*self._still(), display_id=self.still_id)
+
+    def _still(self) -> tuple[Any]:
+        text = f'<div data-nbtune-static="{self.still_id}">{self.static()}</div>'
+        return (cast(Any, page).HTML(text),)
+
+    def _repr_mimebundle_(self, **kw: Any) -> Any:
+        made: Any = super()._repr_mimebundle_(**kw)
+        data = made[0] if isinstance(made, tuple) else made
+        if data:  # a bare address by default
+            data["text/plain"] = f"{self.view.get('title', '')}: {self.view.get('sentence', '')}"
+        return made
+
+    def _ipython_display_(self) -> None:
+        self.refresh()
+        show = cast(Any, page).display
+        made = self._repr_mimebundle_() or {}
+        show(made[0] if isinstance(made, tuple) else made, raw=True)
+        self.ready()
+        show(*self._still(), display_id=self.still_id)
+        self._shown = True
+
+    def ready(self) -> None:
+        """What takes its time, after the panel is in the page and before its cell ends."""
+
+    def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
+        self.heard += 1
+        act = self.acts().get(str(content.get("act")))
+        if act is None:
+            return
+        before, self._answering = self.code, True
+        try:
+            if content["act"] == "refresh":
+                self.reread()
+            else:
+                self.error = {}
+            act(*content.get("with", []))
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._answering = False
+        self.refresh()
+        if self.code != before:
+            self._redraw_soon()
+
+    def _redraw_soon(self) -> None:
+        """A picture takes longer than a move may: draw it when the moving is over."""
+        if self._later is not None:
+            self._later.cancel()
+        self._later = threading.Timer(0.4, self.redraw)
+        self._later.daemon = True
+        self._later.start()
+
+    def aside(self, act: Callable[[], Any]) -> None:
+        """Run a long verb in a thread of its own, so that the page can go on asking (for Stop)."""
+
+        def run() -> None:
+            try:
+                act()
+            except BaseException as error:
+                self._failed(error)
+            finally:
+                self._thread = None
+                self.refresh()
+                self.redraw()
+
+        if self._thread is None:  # a storm of clicks begins it once
+            self._thread = threading.Thread(target=run, daemon=True)
+            self._thread.start()
+
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, NbtuneError):
+            self.error = {part: getattr(error, part) for part in _PARTS}
+        else:
+            self.error = {**dict.fromkeys(_PARTS, ""), "given": f"{type(error).__name__}: {error}"}
+        self.said = f"Error: {self.error['given']}"
+
+
+def not_a(panel: str, wanted: str, given: object) -> Exception:
+    """The error for a panel that is given something else than what it shows."""
+    from nbtune.errors import InputTypeError
+
+    return InputTypeError(
+        f"{panel}({type(given).__name__}).",
+        rule=f"{panel} shows {wanted}.",
+        likely="the Learner was given." if hasattr(given, "dls") else "another object of the notebook was given.",
+        next=f"nt.widgets.{panel}(nt.Tuner(learn))",
+    )
+
+
+def escape(value: object) -> str:
+    return html.escape(str(value))
+
+
+def picture(chart: Any) -> str:
+    """A chart as an HTML figure that needs no other file; its sentence is its text."""
+    data = base64.b64encode(chart._repr_png_()).decode()
+    return f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(chart)}"></figure>'
+
+
+def short(number: float) -> str:
+    """A count or a size in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
+    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= limit:
+            return f"{number / limit:.3g}{unit}"
+    return f"{number:.0f}"
