@@ -9,6 +9,8 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+import torch
+
 from nbtune._cut import Cut
 from nbtune._display import seconds
 from nbtune._fastai import Recorder
@@ -22,7 +24,8 @@ from nbtune.freeze import Still
 
 __all__ = ["Cost", "prices"]
 
-_FEW, _MANY, _REPEATS = 1, 6, 3  # with the two fetches of one item that try whether it changes: eight
+_FEW, _MANY = 1, 6  # with the two fetches of one item that try whether it changes: eight
+_LEAST, _MOST, _WHILE = 3, 12, 0.05  # repetitions: at least, at most, and seconds after which no more are made
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
 
     Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
     be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of one and of
-    six items are timed, three times each after a warm-up; a line through them gives the fixed cost of a step
-    and the cost of an item. The Learner is left as it was, to the bit. None, None where a step cannot be tried.
+    six items (repeated towards the batch size while that is quick) are timed, three to twelve times each after a
+    warm-up; a line through them gives the fixed cost of a
+    step and the cost of an item; what the fit took besides its steps is the fixed cost of an epoch. The range is
+    that of the repetitions: a machine that does other things meanwhile is not foreseen by it. The Learner is left
+    as it was, to the bit. None, None where a step cannot be tried.
     """
     try:
         with borrowed(learn):
@@ -54,18 +60,46 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
         if many is None:
             return None, None
         fetching = sum(_fetched(loader, item) for loader in learn.dls.loaders[:2])
-        batches = [cut_batch(many, _FEW), many]
+        batches = [cut_batch(many, _FEW), _enlarged(learn, many)]
         apart = _apart(learn, cut, batches)
         if apart is None:
             return _cost(learn, batches, _steps(learn, cut, batches, [nullcontext()] * 2), fetching), None
         still, stand_ins = apart
         rest = _steps(learn, cut, batches, stand_ins)
-        whole = [[(s + t, s + u) for s, (t, u) in zip(*pair, strict=True)] for pair in zip(still, rest, strict=True)]
+        whole = [_after(spent, timed) for spent, timed in zip(still, rest, strict=True)]
         with without_augmentation(learn) if hasattr(learn, "nbtune_origin") else nullcontext():
             may = not why_not(learn, cut, sample=1)
         return _cost(learn, batches, whole, fetching), _cost(learn, batches, rest, 0.0) if may else None
     except Exception:
         return None, None  # a plan without its price is still a plan; training itself will say what is wrong
+
+
+def _enlarged(learn: Any, batch: Any) -> Any:
+    """The same items over and over, up to the batch size or to what is quick: small batches tell little of large."""
+    inputs = plain(batch[: getattr(learn.dls, "n_inp", 1)])
+    with still_pass(learn):
+        for _ in range(2):  # the first warms up
+            began = perf_counter()
+            wait(learn.model(*inputs))
+            took = perf_counter() - began
+    count = _items(batch)
+    total = max(count, min(_size(learn.dls.train), count * int(_WHILE / took)))
+    return map_tensors(batch, lambda tensor: tensor[torch.arange(total, device=tensor.device) % count])
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """Seconds of a batch's steps and of their forward parts, without the warm-up; and of the fit besides."""
+
+    steps: list[float]
+    forwards: list[float]
+    besides: float
+
+
+def _after(still: list[float], rest: _Timed) -> _Timed:
+    """The live step: what is still, then the rest."""
+    pairs = list(zip(still, rest.steps, rest.forwards, strict=False))
+    return _Timed([s + t for s, t, _ in pairs], [s + f for s, _, f in pairs], rest.besides)
 
 
 def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]], list[Any]] | None:
@@ -74,15 +108,15 @@ def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]],
         return None
     inputs, times, kept = getattr(learn.dls, "n_inp", 1), [], []
     many = plain(batches[1][:inputs])
-    half = max(1, _items(batches[1]) // 2)
+    half = max(1, min(_MANY, _items(batches[1])) // 2)
     try:
         where, _ = tried(learn, cut, tuple(map_tensors(many, cut_to) for cut_to in (_first(half), _last(half))))
     except FreezeError:
         return None
     with still_pass(learn):
         for batch in batches:
-            spent = []
-            for _ in range(_REPEATS):
+            spent: list[float] = []
+            while len(spent) < _LEAST or (len(spent) < _MOST and sum(spent) < _WHILE):
                 began = perf_counter()
                 features = captured(learn.model, where, *plain(batch[:inputs]))
                 wait(features)
@@ -100,33 +134,31 @@ def _last(count: int) -> Callable[[Any], Any]:
     return lambda tensor: tensor[-count:].flip(0)
 
 
-def _steps(learn: Any, cut: Cut, batches: list[Any], around: list[Any]) -> list[list[tuple[float, float]]]:
+def _steps(learn: Any, cut: Cut, batches: list[Any], around: list[Any]) -> list[_Timed]:
     return [_timed(learn, cut, batch, context) for batch, context in zip(batches, around, strict=True)]
 
 
-def _cost(learn: Any, batches: list[Any], times: list[list[tuple[float, float]]], more: float) -> Cost:
-    """An epoch by the seconds of a step and of a forward pass on the two batches, a pair a repetition."""
-    sizes, totals = (_items(batches[0]), _items(batches[1])), []
-    for few, many in zip(*times, strict=True):
-        step, forward = zip(few, many, strict=True)
-        totals.append(more + _line(step, sizes, learn.dls.train) + _line(forward, sizes, learn.dls.valid))
+def _cost(learn: Any, batches: list[Any], timed: list[_Timed], more: float) -> Cost:
+    """An epoch by the seconds of a step and of a forward pass on the two batches."""
+    sizes, (few, many) = (_items(batches[0]), _items(batches[1])), timed
+    besides, totals = (few.besides + many.besides) / 2, []
+    for pair in zip(few.steps, many.steps, few.forwards, many.forwards, strict=False):
+        totals.append(more + _line(pair[:2], sizes, learn.dls.train) + _line(pair[2:], sizes, learn.dls.valid))
     values = sorted(totals)
-    return Cost(values[len(values) // 2], values[0], values[-1])
+    return Cost(values[len(values) // 2] + besides, values[0], values[-1] + 2 * besides)
 
 
-def _timed(learn: Any, cut: Cut, batch: Any, context: Any) -> list[tuple[float, float]]:
-    """Seconds of a step and of its forward part, a pair a repetition, without the warm-up."""
-    clock, still = Clock(), Still(cut.first, cut.norms, groups=cut.groups, cache="off")
+def _timed(learn: Any, cut: Cut, batch: Any, context: Any) -> _Timed:
+    clock, still = Clock(_LEAST + 1, _WHILE), Still(cut.first, cut.norms, groups=cut.groups, cache="off")
     still.prove = False  # digests are no part of a step
     with context:
-        trial(learn, [batch] * (_REPEATS + 1), cut.lists(learn.model), [Recorder(), clock, still], without=(Still,))
-    return list(zip(clock.steps, clock.forwards, strict=True))[1:]
+        trial(learn, [batch] * (_MOST + 1), cut.lists(learn.model), [Recorder(), clock, still], without=(Still,))
+    return _Timed(clock.steps[1:], clock.forwards[1:], clock.besides)
 
 
 def _fetched(loader: Any, item: float) -> float:
     """Seconds to fetch all items of `loader`, where one takes `item`; its workers share them."""
-    size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1
-    return len(loader) * size * item / max(1, getattr(loader, "num_workers", 0))
+    return len(loader) * _size(loader) * item / max(1, getattr(loader, "num_workers", 0))
 
 
 def _items(batch: Any) -> int:
@@ -141,6 +173,9 @@ def _line(pair: tuple[float, float], sizes: tuple[int, int], loader: Any) -> flo
     """Seconds for all of `loader`'s batches by the line through the two measured batch sizes."""
     few, many = pair
     item = max(0.0, (many - few) / (sizes[1] - sizes[0])) if sizes[1] > sizes[0] else many / sizes[1]
-    size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1
     fixed = max(0.0, few - item * sizes[0])
-    return len(loader) * (fixed + item * size)
+    return len(loader) * (fixed + item * _size(loader))
+
+
+def _size(loader: Any) -> int:
+    return getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 1

@@ -139,7 +139,7 @@ def _same(batch: Any) -> Any:
 def tried(learn: Any, cut: Any, on: tuple[Any, Any] | None = None) -> tuple[Boundary, bool]:
     """The boundary, and whether what follows needs the input too: tried on a batch that was not recorded.
 
-    `on`: two batches of inputs; None fetches four items for each.
+    `on`: two batches of inputs; None fetches two items for each.
     """
     with still_pass(learn):
         recorded, other = on or _two(learn)
@@ -163,7 +163,7 @@ def tried(learn: Any, cut: Any, on: tuple[Any, Any] | None = None) -> tuple[Boun
 def _two(learn: Any) -> tuple[Any, Any]:
     """The inputs of a few items from the front, and of a few from the back."""
     loader, n_inp = learn.dls.train, getattr(learn.dls, "n_inp", 1)
-    n, size = len(loader.dataset), min(4, len(loader.dataset))
+    n, size = len(loader.dataset), min(2, len(loader.dataset))
     return fetch(loader, range(size))[:n_inp], fetch(loader, range(n - 1, n - 1 - size, -1))[:n_inp]
 
 

@@ -25,7 +25,7 @@ from nbtune.errors import FreezeError
 
 __all__ = ["Stopped", "Way", "filled", "saves_time", "wanted"]
 
-_FEW = 8  # items that are run to learn shapes and time
+_FEW = 2  # items that are run to learn shapes and time
 _MEMORY_RATE, _DISK_RATE = 2e9, 5e8  # bytes a second that reading kept features is taken to reach
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import Subset
 
 from nbtune._fastai import (
     Callback,
+    CancelFitException,
     CancelValidException,
     OptimWrapper,
     ParamScheduler,
@@ -112,15 +113,25 @@ class _NoValidation(Callback):  # type: ignore[misc]
 
 
 class Clock(Callback):  # type: ignore[misc]
-    """Seconds of every training step with what the loop adds to it, and of its forward part with the same."""
+    """Seconds of every training step with what the loop adds to it, and of its forward part with the same.
+
+    Ends the fit after `least` steps once `most` seconds are over, so that short steps are measured more often.
+    """
 
     order = 1000
     takes_part = True
 
+    def __init__(self, least: int, most: float) -> None:
+        super().__init__()
+        self.least, self.most, self.besides = least, most, 0.0
+
+    def after_fit(self) -> None:
+        self.besides = time.perf_counter() - self.begun - sum(self.steps)
+
     def before_fit(self) -> None:
         self.steps: list[float] = []
         self.forwards: list[float] = []
-        self.ended = time.perf_counter()
+        self.begun = self.ended = time.perf_counter()
 
     def after_pred(self) -> None:
         wait(self.learn.pred)
@@ -131,6 +142,8 @@ class Clock(Callback):  # type: ignore[misc]
         now = time.perf_counter()
         self.steps.append(now - self.ended)
         self.ended = now
+        if len(self.steps) >= self.least and sum(self.steps) > self.most:
+            raise CancelFitException
 
 
 def wait(value: Any) -> None:

@@ -149,13 +149,14 @@ def _middle(curves: Any) -> Any:
 
 def _mark(ax: Any, readings: Any, lrs: Any, middle: Any) -> None:
     """The readings as ticks on the curve, their names in rows above it, so that near ones do not overprint."""
+    rows = ax.get_xaxis_transform()  # x in rates, y as a share of the height
+    line = {"arrowstyle": "-", "color": GREY, "alpha": 0.4, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
     for row, (name, rate) in enumerate(sorted(readings.items(), key=lambda item: item[1])):
         at = float(np.interp(math.log(rate), np.log(lrs), middle))
         ax.plot(rate, at, "|", color=GREY, markersize=12)
-        where = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "fontsize": 8, "color": GREY}
-        line = {"arrowstyle": "-", "color": GREY, "alpha": 0.4, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-        ax.annotate("", (rate, at), (rate, 0.02 + 0.06 * row), xycoords="data", textcoords=where["xycoords"], arrowprops=line)
-        ax.annotate(name, (rate, 0.02 + 0.06 * row), (3, 0), **where)
+        foot = (rate, 0.02 + 0.06 * row)
+        ax.annotate("", (rate, at), foot, textcoords=rows, arrowprops=line)
+        ax.annotate(name, foot, (3, 0), xycoords=rows, textcoords="offset points", fontsize=8, color=GREY)
 
 
 def _limits(ax: Any, middle: Any, low: float) -> None:

@@ -107,7 +107,7 @@ def _frame(ink: Tensor, g: torch.Generator) -> Tensor:
     """The ink's box stretched to the frame's height and to a written digit's width: [n, 32, 32]."""
     n = len(ink)
     left, right, top, bottom = _boxes(ink)
-    # The digits fill the frame's height and six of its eight blocks in width (78 % of the training digits; 4 to 7 blocks).
+    # Digits fill the frame's height and six of its eight blocks in width (78 % of the training digits; 4 to 7).
     shape = ((right - left) / (bottom - top).clamp_min(0.05)).clamp_min(0.05)
     width = (shape**0.3 * 19.5 / SIDE * torch.exp(0.08 * torch.randn(n, generator=g))).clamp(0.36, 0.66)
     scale_x = (right - left) / 2 / width

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.errors import FreezeError
-from nbtune.history import History
 from nbtune.questions import Depth, Noise, Probe, Sweep, depth, noise, probe, right, sweep
-from nbtune.rates import Rates
-from nbtune.tuner.held import Held
-from nbtune.tuner.script import Script
-from nbtune.tuner.verbs import Verbs, verb
+from nbtune.tuner.fitting import Fitting
+from nbtune.tuner.verbs import verb
 
 __all__ = ["Questions"]
 
@@ -20,25 +16,10 @@ _LRS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 _WDS = (0.0, 0.01, 0.1, 0.3)
 
 
-class Questions:
+class Questions(Fitting):
     """The part of a Tuner that asks; `stop()` ends each with what there is so far."""
 
-    learn: Any
-    seed: int
-    _held: Held
-    _stop: threading.Event
-    _script: Script
-    _verbs: Verbs
     _probe: Probe | None = None
-
-    def rates(self, lr: Any = None) -> Rates:
-        """The rate of each group."""
-        raise NotImplementedError
-
-    @property
-    def history(self) -> History:
-        """All phases so far."""
-        raise NotImplementedError
 
     @verb
     def probe(self) -> Probe:
