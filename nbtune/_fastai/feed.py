@@ -39,7 +39,7 @@ def feeding(learn: Any, cut: Any, store: Store, digest: str, way: Way | None = N
         current: list[Any] = [None]
         stack.enter_context(replayed(learn.model, where, lambda: current[0]))
         for loader, own in zip(learn.dls.loaders, kept, strict=False):
-            stack.enter_context(_fed(loader, own, current, lambda: way.done + learn.epoch))
+            stack.enter_context(_fed(loader, own, current, lambda: learn.epoch))
         yield True, _said(where, cut, kept)
 
 

@@ -41,7 +41,6 @@ class Way:
     half: bool = False
     seed: int = 0  # the views are drawn from it
     stopped: Callable[[], bool] = lambda: False  # asked before every batch
-    done: int = 0  # epochs that went before: the next one takes the view of this number
 
     def draw(self, loader_views: int, *what: Any) -> None:
         """Seed the global streams for one batch of views, whatever was drawn before it."""

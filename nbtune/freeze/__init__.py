@@ -52,7 +52,6 @@ class Still(Callback):  # type: ignore[misc]
     takes_part = True
     prove = True  # False: no digests, where only the cost is asked
     seed: int | None = None  # of the views; None: torch's
-    done = 0  # epochs that earlier fits made, where this one goes on with their views
 
     stopped: Callable[[], bool] | None = None  # asked between batches while features are computed
 
@@ -139,7 +138,7 @@ class Still(Callback):  # type: ignore[misc]
     def _feed(self, hold: Hold) -> None:
         """Feed the fit from kept features where that may be done; a stop meanwhile ends it before its first step."""
         seed = torch.initial_seed() if self.seed is None else self.seed
-        way = Way(self.views, self.cache == "half", seed, self.stopped or _never, self.done)
+        way = Way(self.views, self.cache == "half", seed, self.stopped or _never)
         try:
             self.cached, self.why = self.feed.enter_context(feeding(self.learn, hold.cut, self.store, hold.digest, way))
         except Stopped as stop:

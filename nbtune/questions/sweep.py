@@ -87,9 +87,10 @@ class Sweep:
             noise = "one seed each tells no noise" if others else "one seed tells no noise"
         else:
             noise = f"{tied} of the {others} others {'is' if tied == 1 else 'are'} within the noise of it"
+        chosen = " Chosen and measured on the same items, so it flatters." if others else ""
         return (
             f"Best of {len(self.results)} on validation: {top.words}, {self.metric} {span(self.metric, top.estimate)} "
-            f"after {epochs} (mean of {runs}); {noise}. {seconds(self.seconds).capitalize()}.{cut}"
+            f"after {epochs} (mean of {runs}); {noise}.{chosen} {seconds(self.seconds).capitalize()}.{cut}"
         )
 
     def frame(self) -> Any:
