@@ -141,7 +141,7 @@ def _raw(value: torch.Tensor) -> Any:
 
 def _described(path: Path, like: torch.Tensor) -> dict[str, Any]:
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "blake2b").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"digest": digest, "bytes": path.stat().st_size, "shape": list(like.shape[1:]), "dtype": str(like.dtype)}
 
 

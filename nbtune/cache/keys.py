@@ -18,12 +18,12 @@ __all__ = ["key_of", "state_of"]
 
 def key_of(*parts: Any) -> str:
     """A digest of all that the features depend on; tensors by their bits."""
-    total = hashlib.blake2b(digest_size=16)
+    total = hashlib.sha256()
     for part in parts:
         found = tensors(part) if not isinstance(part, (str, int, bool)) else []
         bits = digests({str(number): tensor for number, tensor in enumerate(found)})
         total.update(repr(sorted(bits.items()) if found else part).encode())
-    return total.hexdigest()
+    return total.hexdigest()[:32]
 
 
 def state_of(dataset: Any) -> str | None:
@@ -36,14 +36,14 @@ def state_of(dataset: Any) -> str | None:
         _State(hashed, protocol=5).dump(dataset)
     except Exception:  # pickling runs the dataset's own code, which may raise anything
         return None
-    return hashed.total.hexdigest()
+    return hashed.total.hexdigest()[:32]
 
 
 class _Hashed:
     """A file that keeps nothing but the digest of what is written to it."""
 
     def __init__(self) -> None:
-        self.total = hashlib.blake2b(digest_size=16)
+        self.total = hashlib.sha256()
 
     def write(self, data: Any) -> int:
         self.total.update(data)

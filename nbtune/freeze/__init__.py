@@ -125,6 +125,7 @@ class Still(Callback):  # type: ignore[misc]
             for other in self._others():
                 self.hold.inherit(other)
         else:
+            self.hold.prove = self.prove
             self.hold.renew()
         self.hold.watch()
         self.cached, self.why = False, 'The cache is "off".'

@@ -54,10 +54,12 @@ class Hold:
         for parameter in self._fixed:
             if parameter.requires_grad:
                 parameter.requires_grad_(False)
-            parameter.grad = None
+            if parameter.grad is not None:
+                parameter.grad = None
         if self.model.training:
             for module in self._held:
-                module.training = False
+                if module.training:
+                    module.training = False
 
     def watch(self) -> None:
         """Enforce before every forward pass, until `release` or `unwatch`."""

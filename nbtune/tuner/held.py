@@ -92,7 +92,7 @@ class Held:
         self.still, self.cut, self.rates, self.took, self.gain = None, cut, None, None, None
         if cut.first:
             self.still = Still(cut.first, cut.norms, groups=cut.groups, store=self.store)
-            self.still.hold = Hold(self.learn.model, cut)
+            self.still.hold = Hold(self.learn.model, cut, prove=False)  # a fit proves it
         else:
             self.store.clear()  # what nothing still computes is of no use
             for parameter in self.learn.model.parameters():
@@ -106,7 +106,7 @@ class Held:
         if self.still is not None and self.still not in list(self.learn.cbs):
             hold = self.still.hold
             self.learn.add_cb(self.still)
-            self.still.hold = hold or Hold(self.learn.model, self.cut)
+            self.still.hold = hold or Hold(self.learn.model, self.cut, prove=False)
 
     def optimizer(self, learn: Any) -> Any:
         """A new optimizer of the Learner's own kind for what trains; state of tensors that it had goes on."""
