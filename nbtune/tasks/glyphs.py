@@ -107,7 +107,7 @@ def _frame(ink: Tensor, g: torch.Generator) -> Tensor:
     """The ink's box stretched to the frame's height and to a written digit's width: [n, 32, 32]."""
     n = len(ink)
     left, right, top, bottom = _boxes(ink)
-    # Digits fill the frame's height and six of its eight blocks in width (78 % of the training digits; 4 to 7).
+    # The digits fill the frame's height and six of its eight blocks in width (77 % of them; 4 to 7 blocks).
     shape = ((right - left) / (bottom - top).clamp_min(0.05)).clamp_min(0.05)
     width = (shape**0.3 * 19.5 / SIDE * torch.exp(0.08 * torch.randn(n, generator=g))).clamp(0.36, 0.66)
     scale_x = (right - left) / 2 / width
@@ -126,7 +126,7 @@ def _pen(frame: Tensor, g: torch.Generator) -> Tensor:
     for _ in range(2):
         soft = F.avg_pool2d(F.pad(soft, (2, 2, 2, 2), mode="replicate"), 5, 1)
     soft = soft[:, 0] + 0.02 * torch.randn(n, SIDE, SIDE, generator=g) * (soft[:, 0] > 0.02)
-    share = (0.304 + 0.045 * torch.randn(n, generator=g)).clamp(0.17, 0.45)
+    share = (0.305 + 0.045 * torch.randn(n, generator=g)).clamp(0.17, 0.45)
     ordered = soft.flatten(1).sort(1).values
     cut = ordered.gather(1, ((1 - share) * (SIDE**2 - 1)).long()[:, None])
     return (soft > cut.clamp_min(0.05)[:, :, None]).float()
