@@ -23,7 +23,8 @@ from torch import nn
 from learners import FAMILIES, differing, digits, state
 from nbtune._fastai.borrow import borrowed, quiet
 from nbtune._fastai.optimizer import layered_adamw
-from nbtune.transaction import Streams, autocast_kept, graceful, shielded, untouched
+from nbtune.interrupts import graceful, shielded
+from nbtune.transaction import Streams, autocast_kept, untouched
 
 EVENTS = ["before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss",
           "before_backward", "after_backward", "before_step", "after_step", "after_batch", "after_train",
@@ -86,6 +87,7 @@ def test_any_architecture_comes_back(family: str) -> None:
     assert differing(before, state(learn)) == []
 
 
+@pytest.mark.survives("an exception at any event of a borrowed Learner's fit", "everything is as before, to the bit")
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), RuntimeError("on purpose"), torch.OutOfMemoryError("on purpose")]
 )
@@ -199,6 +201,10 @@ def wait_for_interrupt() -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.survives(
+    "a real interrupt at any moment of a borrowed fit and of its clean-up",
+    "everything is as before, to the bit",
+)
 @pytest.mark.parametrize("seconds", [0.002 * step for step in range(1, 26)])
 def test_a_real_interrupt_at_any_moment_of_block_and_clean_up(seconds: float) -> None:
     learn = trained()

@@ -33,6 +33,10 @@ class During(Callback):
             self.error = error
 
 
+@pytest.mark.survives(
+    "a second verb from another thread",
+    "refused with who holds it; the first is as if alone, to the bit",
+)
 def test_a_second_verb_is_refused_and_the_first_is_as_if_alone() -> None:
     alone, disturbed = nt.Tuner(digits(), seed=1), nt.Tuner(digits(), seed=1)
     alone.fit(2, 1e-2, cbs=During(lambda: None))

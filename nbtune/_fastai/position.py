@@ -21,7 +21,10 @@ from torch import nn
 from nbtune._fastai import CancelEpochException, CancelFitException, L, OptimWrapper
 from nbtune._fastai.borrow import takes_part
 from nbtune._fastai.follow import Follow
+from nbtune._fastai.workers import answering
 from nbtune.checkpoints import copied, is_plain
+from nbtune.interrupts import shielded
+from nbtune.transaction import optimizer_undo
 
 __all__ = ["Course", "optimizer_state", "put_optimizer"]
 
@@ -60,6 +63,7 @@ class Course:
     torn: bool = False  # it ended within an optimizer step: from there nothing can go on to the bit
     _point: _Point | None = None
     _marks: int = 0
+    _stepped: bool = False  # was a whole optimizer step made in this fit
     _start: Any = None
     _trained: Any = None  # what callbacks had counted at the end of the epoch's training
     _holders: list[tuple[str, nn.Module]] = field(default_factory=list)
@@ -68,11 +72,12 @@ class Course:
     def running(self) -> Iterator[None]:
         """Inside, the Learner's fit runs this course."""
         self.follow.settle, self.follow.stopped = self.settle, self.stopped
-        self.learn._do_fit, self.learn.all_batches = self._epochs, self._batches
+        learn = self.learn
+        learn._do_fit, learn.all_batches, learn._step = self._epochs, self._batches, self._step
         try:
             yield
         finally:
-            for name in ("_do_fit", "all_batches"):
+            for name in ("_do_fit", "all_batches", "_step"):
                 vars(self.learn).pop(name, None)
 
     def _epochs(self) -> None:
@@ -90,8 +95,31 @@ class Course:
             if epoch + 1 < learn.n_epoch:  # after the last one the phase ends, and is kept then
                 self._safe()
 
+    def _step(self) -> None:
+        """As fastai's `_step`, not to be broken in two: an interrupt waits for its end.
+
+        The first one makes the optimizer's state, which is where memory runs out: it is undone where it fails.
+        """
+        learn = self.learn
+        undo = None if self._stepped else [*optimizer_undo(learn.opt), _values_undo(learn.opt)]
+        with shielded():
+            self.follow.within = "stepping"
+            try:
+                learn.opt.step()
+            except BaseException:
+                if undo is not None:
+                    for act in undo:
+                        act()
+                    self.follow.within = "begun"
+                raise
+            self.follow.within, self._stepped = "stepped", True
+
     def _batches(self) -> None:
         """As fastai's `all_batches`, from the batch that is not made yet."""
+        with answering(self.learn.dl):
+            self._each_batch()
+
+    def _each_batch(self) -> None:
         learn = self.learn
         learn.n_iter = len(learn.dl)
         if not learn.training:
@@ -118,6 +146,10 @@ class Course:
 
     def _mark(self, epoch: int, batch: int) -> None:
         """Now is a point to go on from."""
+        with shielded():
+            self._noted(epoch, batch)
+
+    def _noted(self, epoch: int, batch: int) -> None:
         learn, follow = self.learn, self.follow
         if self._marks < 2:  # before and after the first batch: then all are known
             self._marks += 1
@@ -204,6 +236,18 @@ def _streams(learn: Any) -> dict[str, Any]:
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "loaders": [_own_streams(loader) for loader in learn.dls.loaders],
     }
+
+
+def _values_undo(opt: Any) -> Callable[[], None]:
+    """Undo for the values of what the optimizer moves."""
+    kept = [(p, p.detach().clone()) for group in opt.param_lists for p in group]
+
+    @torch.no_grad()
+    def act() -> None:
+        for parameter, value in kept:
+            parameter.copy_(value)
+
+    return act
 
 
 def _own_streams(loader: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nbtune._fastai.borrow import borrowed
+from nbtune._fastai.workers import answering
 from nbtune.errors import InputError
 
 __all__ = ["foreign_parts", "predictions", "vocabulary"]
@@ -22,7 +23,7 @@ def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
     act = getattr(learn.loss_func, "activation", None)
     if act is None and isinstance(learn.loss_func, nn.CrossEntropyLoss):
         act = _softmax
-    with borrowed(learn):
+    with borrowed(learn), answering(loader):
         outputs, targets = learn.get_preds(dl=loader, act=act or _same, reorder=False)
     probs = torch.as_tensor(outputs).double().numpy()
     if act is None and not _are_probabilities(probs):

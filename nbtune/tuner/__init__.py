@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from nbtune.finder import Fingerprint, LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
+from nbtune.interrupts import Flag, shielded
 from nbtune.phases import Phase
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
@@ -34,7 +34,7 @@ from nbtune.tuner.script import Code, Script
 from nbtune.tuner.test_set import TestSet
 from nbtune.tuner.train import augments
 from nbtune.tuner.training import Training
-from nbtune.tuner.verbs import Verbs, verb
+from nbtune.tuner.verbs import Verbs, stoppable, verb
 
 __all__ = ["Tuner"]
 
@@ -81,8 +81,8 @@ class Tuner(Questions):
         self._training = Training(self._held, self.seed)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
-        self._stop = threading.Event()
-        self._verbs = Verbs()
+        self._stop = Flag()
+        self._verbs = Verbs(self._stop)
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)
         options = {"run_dir": (where, None), "seed": (self.seed, None), "groups": (groups, "stage")}
@@ -93,6 +93,8 @@ class Tuner(Questions):
 
     def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
         """Be the Tuner of a run that was saved, at that place."""
+        with suppress(OSError):  # one that may only be read is read; saving will say it
+            folder.claim()
         self.run_dir = folder.path
         self._outcomes.test.file = folder.path / "looks.json"
         self._held.store = Store(folder.path / "features")
@@ -165,7 +167,7 @@ class Tuner(Questions):
         """
         return _rates(_of_curve(lr, self._held.cut, self.learn.model), self._held.cut)
 
-    @verb
+    @stoppable
     def lr_find(self, start: float = 1e-7, end: float = 10, steps: int = 100, seeds: int = 1, lr: Any = 1.0) -> LRCurve:
         """Learning rate range test (Smith, 2015) that leaves everything as it was, to the bit.
 
@@ -183,7 +185,7 @@ class Tuner(Questions):
                 seeds=seeds,
                 ratios=ratios,
                 seed=self.seed,
-                should_stop=self._stop_asked(),
+                should_stop=self._stop.is_set,
                 measured_for=Fingerprint.of(self.learn.model, self._held.cut),
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}
@@ -197,7 +199,7 @@ class Tuner(Questions):
 
     # Training
 
-    @verb
+    @stoppable
     def fit(
         self,
         epochs: int,
@@ -230,6 +232,7 @@ class Tuner(Questions):
         self.rates(phase.lr)
         self._training.check(part)
         checks.check_kept(phase, self._held.cut)
+        self._saving.claim()
         self._queue.fit(part, self.history)
         given = {"lr": (curve, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
         usual = {
@@ -241,7 +244,7 @@ class Tuner(Questions):
             self._step()
         return self._training.phase(part.number or 0)
 
-    @verb
+    @stoppable
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
         """Run a recipe's phases; without one, go on with what is left of the last. Returns the recipe's History.
 
@@ -249,6 +252,7 @@ class Tuner(Questions):
         A recipe that is finished is not run again. Raises TrainingError where there was none yet.
         """
         given = checks.callbacks(cbs)
+        self._saving.claim()
         going_on = recipe is None or self._resumes(recipe)
         if recipe is not None and not going_on:
             self._start(recipe, given)
@@ -306,10 +310,11 @@ class Tuner(Questions):
             if not part.alone or (part.phase.first, part.phase.norms) != (self._held.cut.first, self._held.cut.norms):
                 self._held.freeze(part.phase.first, part.phase.norms, cost=False)
             self._training.check(part)
-            self._training.train(part, self.rates(part.phase.lr), self.stop, self._stop.is_set)
+            self._training.train(part, self.rates(part.phase.lr), self._stop.is_set)
         finally:
-            phase = self._training.phase(part.number or 0)
-            self._queue.trained(phase, self._stop.is_set())
+            with shielded():
+                phase = self._training.phase(part.number or 0)
+                self._queue.trained(phase, self._stop.is_set())
         if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
             self._stop.set()
 
@@ -318,18 +323,18 @@ class Tuner(Questions):
         """A verb that trains stands in the script also where it raised, if a phase came of it; it saves."""
         before = self.history.phases
         self._script.say(name, *given, **options)
-        self._stop.clear()
         try:
             self._saving.now()
             yield
             self._compare()
         finally:
-            ended = [phase.ended for phase in self.history.phases if phase not in before]
-            if not ended:
-                self._script.unsay()
-            elif ended[-1] != "finished":
-                self._script.note(f"this phase {ended[-1]}")
-            self._saving.now()
+            with shielded():
+                ended = [phase.ended for phase in self.history.phases if phase not in before]
+                if not ended:
+                    self._script.unsay()
+                elif ended[-1] != "finished":
+                    self._script.note(f"this phase {ended[-1]}")
+                self._saving.now()
 
     def watch(self, act: Callable[[], None]) -> Callable[[], None]:
         """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""
@@ -343,10 +348,6 @@ class Tuner(Questions):
     def stop(self) -> None:
         """End the running verb after its batch; may be called from any thread."""
         self._stop.set()
-
-    def _stop_asked(self) -> Any:
-        self._stop.clear()
-        return self._stop.is_set
 
     @verb
     def best(self) -> Tuner:

@@ -10,7 +10,7 @@ from nbtune.cache import Store
 from nbtune.costs import prices
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
-from nbtune.transaction import shielded
+from nbtune.interrupts import shielded
 
 __all__ = ["Held"]
 

@@ -16,7 +16,8 @@ from nbtune.freeze import Still
 from nbtune.history import PhaseRecord
 from nbtune.phases import Phase
 from nbtune.rates import Rates
-from nbtune.transaction import autocast_kept, graceful, shielded
+from nbtune.interrupts import shielded
+from nbtune.transaction import autocast_kept
 
 __all__ = ["augments", "train"]
 
@@ -33,7 +34,6 @@ def train(
     cbs: Sequence[Any],
     begin: dict[str, Any] | None,
     fresh: bool,
-    stop: Callable[[], None],
     stopped: Callable[[], bool],
     on_row: Callable[[dict[str, Any]], None],
     on_point: Callable[[Course, PhaseRecord], None],
@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Train `phase`, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
-    An interrupt of the kernel in the main thread ends the fit after the batch and is raised again then.
+    It ends after the batch in which `stopped()` became true.
     """
     live = [group.name for group in cut.training]
     follow = Follow(number, f"phase {number}: {_named(live)}", on_row)
@@ -71,25 +71,30 @@ def train(
         on_point(course, record(f"was cut off after step {follow.steps}"))
 
     course, error = Course(learn, follow, stopped, safe, begin), ""
-    with graceful(stop):
-        try:
-            with _set_up(learn, cut, phase, still):
-                if still is not None:
-                    # The views' seed is that of the Tuner: those of one phase serve the next.
-                    still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
-                    still.stopped = stopped
-                seed_all(learn, seed)
-                with course.running():
-                    _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
-        except BaseException as raised:
-            error = type(raised).__name__
-            raise
-        finally:
-            with shielded():
-                follow.close()
-                if error:
-                    course.settle()
-                on_end(course, record(f"ended early: {error}" if error else follow.ended or "finished"))
+    try:
+        with _set_up(learn, cut, phase, still):
+            if still is not None:
+                # The views' seed is that of the Tuner: those of one phase serve the next.
+                still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
+                still.stopped = stopped
+            seed_all(learn, seed)
+            with course.running():
+                _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
+    except BaseException as raised:
+        error = type(raised).__name__
+        raise
+    finally:
+        with shielded():
+            follow.close()
+            if error:
+                course.settle()
+            on_end(course, record(_end(error, course.torn) if error else follow.ended or "finished"))
+
+
+def _end(error: str, torn: bool) -> str:
+    """How a phase ended in which something raised."""
+    within = " within an optimizer step: some weights were moved and others not" if torn else ""
+    return f"ended early: {error}{within}"
 
 
 @contextmanager
