@@ -24,7 +24,20 @@ from test_bundle import FILES, read, state, tree, write
 pytestmark = pytest.mark.filterwarnings("ignore:A bundle holds no code")
 
 Draw = random.Random
-NAMES = ["../x", "/etc/passwd", "a/../../b", "con", "\0", "ß" * 300, "__class__", "os.system", "", ".", "~", "file:///x"]
+NAMES = [
+    "../x",
+    "/etc/passwd",
+    "a/../../b",
+    "con",
+    "\0",
+    "ß" * 300,
+    "__class__",
+    "os.system",
+    "",
+    ".",
+    "~",
+    "file:///x",
+]
 VALUES = [None, True, -1, 0, 2**31, 2**63, 10**400, 1e308, float("1e-320"), "", "x" * 10_000, [], {}, [[[]]], *NAMES]
 
 
@@ -154,7 +167,9 @@ def must_be_refused(found: Counter[str]) -> None:
         assert found[f"{kind}: loaded"] == 0, found
 
 
-@pytest.mark.survives("mutated bundles for 15 s in every test run", "refused with a four-part error, or of the same shapes")
+@pytest.mark.survives(
+    "mutated bundles for 15 s in every test run", "refused with a four-part error, or of the same shapes"
+)
 def test_mutated_bundles_are_refused_or_sound(tmp_path: Path) -> None:
     seed = 0 if os.environ.get("CI") else random.SystemRandom().randrange(2**20)
     found = fuzz(tmp_path, seed, 1500, 15.0)
@@ -223,5 +238,3 @@ def test_loading_takes_at_most_twice_the_files_size(tmp_path: Path) -> None:
         file.seek(size // 2)
         file.write(b"\xff")
     assert peak(tmp_path, place) <= 2 * size
-
-

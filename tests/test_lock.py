@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-
 from pathlib import Path
 from typing import Any
 
@@ -146,5 +145,3 @@ def test_two_tuners_of_one_process_do_not_overwrite_each_others_checkpoints(tmp_
         second.fit(1)
     first.fit(1)
     assert nt.resume(tmp_path / "run", digits()).history == first.history, "the newest checkpoint is the last written"
-
-

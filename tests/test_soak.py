@@ -29,7 +29,9 @@ def counted(tuner: nt.Tuner) -> dict[str, Any]:
         "threads": threading.active_count(),
         "processes": len(children()),
         "optimizer": len(learn.opt.state),
-        "tensors": sum(1 for thing in gc.get_objects() if type(thing).__module__ == "torch" and type(thing).__name__ == "Tensor"),
+        "tensors": sum(
+            1 for thing in gc.get_objects() if type(thing).__module__ == "torch" and type(thing).__name__ == "Tensor"
+        ),
     }
 
 

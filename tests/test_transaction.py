@@ -23,7 +23,6 @@ from torch import nn
 from learners import FAMILIES, differing, digits, state
 from nbtune._fastai.borrow import borrowed, quiet
 from nbtune._fastai.optimizer import layered_adamw
-from nbtune.interrupts import graceful, shielded
 from nbtune.transaction import Streams, autocast_kept, untouched
 
 EVENTS = ["before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss",
@@ -225,27 +224,6 @@ def test_an_interrupt_during_the_clean_up_is_raised_after_it() -> None:
         block._undo.insert(0, partial(os.kill, os.getpid(), signal.SIGINT))
         learn.model[0][0].weight.data.fill_(0)
     assert differing(before, state(learn)) == []
-
-
-def test_shielded_holds_an_interrupt_until_its_end() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), shielded():  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("went on")
-    assert done == ["went on"]
-
-
-def test_graceful_asks_first_and_insists_the_second_time() -> None:
-    asked: list[int] = []
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: asked.append(1)):  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        asked.append(2)
-    assert asked == [1, 2]
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        pytest.fail("the second interrupt was not raised at once")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_another_thread_borrows_too() -> None:

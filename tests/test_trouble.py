@@ -50,7 +50,9 @@ def halves(model: nn.Module) -> list[list[nn.Parameter]]:
     return [list(part.parameters()) for part in model.children() if list(part.parameters())]
 
 
-@pytest.mark.survives("out of memory in any verb", "the batch size that fits is measured; tensors of the batch are freed")
+@pytest.mark.survives(
+    "out of memory in any verb", "the batch size that fits is measured; tensors of the batch are freed"
+)
 @pytest.mark.parametrize("verb", ["fit", "lr_find", "evaluate"])
 def test_the_message_says_what_would_fit_and_nothing_is_held(verb: str) -> None:
     tuner = nt.Tuner(learn := hungry(after=4), test=digits().dls.valid, seed=0)

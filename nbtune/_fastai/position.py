@@ -7,20 +7,19 @@ fetched and left aside, and the streams are put where they were after it. The mo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from nbtune._fastai import CancelEpochException, CancelFitException, L, OptimWrapper
 from nbtune._fastai.borrow import takes_part
 from nbtune._fastai.follow import Follow
+from nbtune._fastai.streams import put_streams, streams
 from nbtune._fastai.workers import answering
 from nbtune.checkpoints import copied, is_plain
 from nbtune.interrupts import shielded
@@ -130,8 +129,8 @@ class Course:
         begin = self.begin if self.begin is not None and self.begin["epoch"] == learn.epoch else None
         made = begin["batch"] if begin is not None else 0
         if begin is not None and made:
-            _put_streams(learn, begin["start"])
-        self._start = _streams(learn)
+            put_streams(learn, begin["start"])
+        self._start = streams(learn)
         batches = iter(learn.dl)
         for _ in range(made):
             next(batches)
@@ -158,7 +157,7 @@ class Course:
         hidden = {path: _plain_attributes(vars(module), _MODULE) for path, module in self._holders}
         self._point = _Point(
             epoch, batch, follow.steps, learn.pct_train, learn.train_iter, total, items,
-            self._start if batch else None, _streams(learn), hidden,
+            self._start if batch else None, streams(learn), hidden,
         )  # fmt: skip
         follow.within, self._trained = "", None
 
@@ -224,18 +223,7 @@ class Course:
         parameters = dict(learn.model.named_parameters())
         for name, grad in position["grads"].items():
             parameters[name].grad = grad.to(parameters[name])
-        _put_streams(learn, position["now"])
-
-
-def _streams(learn: Any) -> dict[str, Any]:
-    """The global random streams and the loaders' own."""
-    return {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "loaders": [_own_streams(loader) for loader in learn.dls.loaders],
-    }
+        put_streams(learn, position["now"])
 
 
 def _values_undo(opt: Any) -> Callable[[], None]:
@@ -248,34 +236,6 @@ def _values_undo(opt: Any) -> Callable[[], None]:
             parameter.copy_(value)
 
     return act
-
-
-def _own_streams(loader: Any) -> dict[str, Any]:
-    found = {name: generator.get_state() for name, generator in _generators(loader).items()}
-    return {**found, "rng": loader.rng.getstate()} if isinstance(getattr(loader, "rng", None), random.Random) else found
-
-
-def _generators(loader: Any) -> dict[str, torch.Generator]:
-    holders = {"generator": loader, "sampler": getattr(loader, "sampler", None)}
-    found = {name: getattr(holder, "generator", None) for name, holder in holders.items()}
-    return {name: value for name, value in found.items() if isinstance(value, torch.Generator)}
-
-
-def _put_streams(learn: Any, streams: dict[str, Any]) -> None:
-    random.setstate(_tuples(streams["python"]))
-    np.random.set_state(tuple(streams["numpy"]))
-    torch.set_rng_state(streams["torch"].cpu())
-    if streams["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([state.cpu() for state in streams["cuda"]])
-    for loader, own in zip(learn.dls.loaders, streams["loaders"], strict=True):
-        for name, generator in _generators(loader).items():
-            generator.set_state(own[name].cpu())
-        if "rng" in own:
-            loader.rng.setstate(_tuples(own["rng"]))
-
-
-def _tuples(state: Any) -> Any:
-    return (state[0], tuple(state[1]), state[2])
 
 
 def _plain_attributes(attributes: Mapping[str, Any], but: Iterable[str] = ()) -> dict[str, Any]:

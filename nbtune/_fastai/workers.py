@@ -30,6 +30,11 @@ def answering(loader: Any) -> Iterator[None]:
         settings.timeout = 0
 
 
+def _reads(value: Any) -> bool:
+    """Is it a fastai loader's iteration?"""
+    return isinstance(value, GeneratorType) and value.gi_code is FastaiLoader.__iter__.__code__
+
+
 def end_workers(error: BaseException) -> None:
     """End the workers of loaders that `error` came through: whoever keeps its traceback would keep them too."""
     trace = error.__traceback__
@@ -37,7 +42,6 @@ def end_workers(error: BaseException) -> None:
         for value in list(trace.tb_frame.f_locals.values()):
             if isinstance(value, _MultiProcessingDataLoaderIter):
                 value._shutdown_workers()
-            elif isinstance(value, GeneratorType) and value.gi_code is FastaiLoader.__iter__.__code__:
-                if not value.gi_running:
-                    value.close()
+            elif _reads(value) and not value.gi_running:
+                value.close()
         trace = trace.tb_next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,9 +15,9 @@ from nbtune._fastai.position import Course
 from nbtune._fastai.steps import optimizer, scheduler
 from nbtune.freeze import Still
 from nbtune.history import PhaseRecord
+from nbtune.interrupts import shielded
 from nbtune.phases import Phase
 from nbtune.rates import Rates
-from nbtune.interrupts import shielded
 from nbtune.transaction import autocast_kept
 
 __all__ = ["augments", "train"]
@@ -60,7 +61,7 @@ def train(
             steps=follow.steps,
             ended=ended,
             cached=still is not None and still.cached,
-            why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
+            why=(still.why if still is not None else "Nothing is still, so there is nothing to keep.") + _thread(),
             proof=still.proof if still is not None else None,
             augmented=augments(learn, cut, phase),
             fresh=fresh,
@@ -89,6 +90,13 @@ def train(
             if error:
                 course.settle()
             on_end(course, record(_end(error, course.torn) if error else follow.ended or "finished"))
+
+
+def _thread() -> str:
+    """What is not promised where others may draw from the same random streams meanwhile."""
+    if threading.current_thread() is threading.main_thread():
+        return ""
+    return " It was trained in a background thread, which shares its random streams: equal bits are not promised."
 
 
 def _end(error: str, torn: bool) -> str:

@@ -69,8 +69,12 @@ def _memory(verb: str, tuner: Any) -> TrainingError:
         likely=f"a batch that is too large, or other programs that took memory since the last {verb}()."
         if fits < size
         else "a moment in which something else held memory: the same batch fits now.",
-        next=(f"for dl in tuner.learn.dls.loaders: dl.bs = {fits}" if hasattr(loader, "bs") else
-              f"build the loaders with batch_size={fits}") + f"; then tuner.{verb}(...) again.",
+        next=(
+            f"for dl in tuner.learn.dls.loaders: dl.bs = {fits}"
+            if hasattr(loader, "bs")
+            else f"build the loaders with batch_size={fits}"
+        )
+        + f"; then tuner.{verb}(...) again.",
     )
 
 
