@@ -91,7 +91,7 @@ def test_a_block_around_it_that_is_being_left_does_not_count() -> None:
             pass
 
         def __exit__(self, *_: object) -> None:
-            with pytest.raises(KeyboardInterrupt), graceful():
+            with pytest.raises(KeyboardInterrupt), graceful():  # noqa: PT012
                 interrupt()
                 pytest.fail("held, though nothing of its own is left")
 

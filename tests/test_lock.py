@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -90,11 +91,8 @@ def test_a_worker_that_outlives_its_killed_process_does_not_hold_the_folder(tmp_
     child = holder(tmp_path / "run", "fork")
     os.kill(child.pid, 9)
     child.wait()  # its fork lives on and holds the open file
-    with pytest.raises(BlockingIOError):
-        import fcntl
-
-        with open(tmp_path / "run" / LOCK) as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(tmp_path / "run" / LOCK) as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     lock = Lock(tmp_path / "run")
     lock.take()
     assert json.loads((tmp_path / "run" / LOCK).read_text())["pid"] == os.getpid()
