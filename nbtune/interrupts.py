@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from nbtune.errors import NbtuneError
+
 __all__ = ["Flag", "graceful", "shielded"]
 
 _CLEAN_UP = 5.0  # seconds after an interrupt was raised in which the clean-up is not broken off by another
@@ -115,7 +117,7 @@ class graceful(_Handling):  # noqa: N801 - as above
             raise KeyboardInterrupt
 
     def after(self, error: BaseException | None) -> None:
-        if self.came and error is None:
+        if self.came and (error is None or isinstance(error, NbtuneError)):  # such as: stopped before there was any
             raise KeyboardInterrupt
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
-from itertools import product
+from itertools import cycle, islice, product
 from typing import Any
 
 import pytest
@@ -31,8 +32,20 @@ TRAININGS: dict[str, Callable[[nt.Tuner], Any]] = {
     "run": lambda tuner: tuner.run(RECIPE),
 }
 ALL = [(point, kind, nth) for point, kind, nth in product(POINTS, KINDS, (1, 2))]
-# Each point once a verb, the kinds in turn.
-FEW = [(point, list(KINDS)[at % len(KINDS)], 1 + at % 2) for at, point in enumerate(POINTS)]
+
+
+def few(act: Callable[[nt.Tuner], Any], tuner: nt.Tuner, most: int = 38) -> list[tuple[str, str, int]]:
+    """Points that `act` passes, the kinds in turn; each the first time, or the second."""
+    with ExitStack() as stack:
+        seen = {point: stack.enter_context(fault(point, lambda: None)) for point in POINTS}
+        act(tuner)
+    passed = [point for point in POINTS if seen[point].count]
+    return list(islice(_turns(passed, seen), most))
+
+
+def _turns(passed: list[str], seen: dict[str, Any]) -> Iterator[tuple[str, str, int]]:
+    for at, (point, kind) in enumerate(zip(cycle(passed), cycle(KINDS), strict=False)):
+        yield point, kind, 1 + (at // 2 % 2 and seen[point].count > 1)
 
 
 def four_parts(error: BaseException) -> None:
@@ -50,8 +63,9 @@ def provoked(act: Callable[[nt.Tuner], Any], tuner: nt.Tuner, point: str, kind: 
     make, error = KINDS[kind]
     with fault(point, make(tuner), nth) as seen:
         raised = ended_by(act, tuner)
-    if raised is None:
-        assert error is None or not seen.reached, f"{kind} was swallowed"
+    if raised is None:  # an error of the data or the model can mean that a batch cannot be kept: then it runs live
+        mends = point.startswith("in the") and kind in ("RuntimeError", "OutOfMemoryError")
+        assert error is None or mends or not seen.reached, f"{kind} was swallowed"
         return bool(seen.reached)
     assert seen.reached, raised
     if error is None or kind == "OutOfMemoryError":
@@ -73,17 +87,18 @@ def ended_by(act: Callable[[nt.Tuner], Any], tuner: nt.Tuner) -> BaseException |
     return None
 
 
-def check_question(name: str, cases: list[tuple[str, str, int]]) -> int:
-    """Of all cases on one Tuner, one after the other: how many faults were met."""
+def check_question(name: str, cases: list[tuple[str, str, int]] | int) -> int:
+    """All cases, or so many, on one Tuner, one after the other: how many faults were met."""
     tuner = nt.Tuner(learn := digits(), test=digits().dls.valid, seed=0)
     tuner.fit(1, 1e-2)
     tuner.freeze()
-    QUESTIONS[name](tuner)  # what a first call makes, such as worker pools of scikit-learn, is there
+    found = few(QUESTIONS[name], tuner, cases) if isinstance(cases, int) else cases
     met = 0
-    for point, kind, nth in cases:
+    for point, kind, nth in found:
         tuner._held.store.clear()
         before, history, code = state(learn), tuner.history, tuner.code()
         reached = provoked(QUESTIONS[name], tuner, point, kind, nth)
+        tuner._held.store.clear()  # kept features are no trace
         assert differing(before, state(learn)) == [], (point, kind, nth)
         assert tuner.history is history
         assert kind == "stop" or not reached or tuner.code() == code, (point, kind, nth)
@@ -132,13 +147,14 @@ def check_training(name: str, point: str, kind: str, nth: int) -> bool:
 )
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_question_leaves_no_trace_wherever_it_is_broken_off(name: str) -> None:
-    assert check_question(name, FEW) >= 5
+    assert check_question(name, 14) == 14
 
 
 @pytest.mark.survives("the same at any event of fit and run", "run() goes on to the very same end, to the bit")
 @pytest.mark.parametrize("name", TRAININGS)
 def test_a_training_goes_on_to_the_bit_wherever_it_is_broken_off(name: str) -> None:
-    assert sum(check_training(name, *case) for case in FEW) >= 30
+    cases = few(TRAININGS[name], nt.Tuner(digits(), seed=0))
+    assert sum(check_training(name, *case) for case in cases) == len(cases)
 
 
 @pytest.mark.survives(
@@ -202,6 +218,7 @@ def check_second_in_question(name: str, counts: list[int]) -> None:
         tuner._held.store.clear()
         before = state(learn)
         interrupted_twice(QUESTIONS[name], tuner, point, calls)
+        tuner._held.store.clear()
         assert differing(before, state(learn)) == [], calls
         ended_well(tuner)
 

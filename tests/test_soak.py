@@ -41,7 +41,7 @@ def one_round(tuner: nt.Tuner, number: int) -> None:
     tuner.fit(1, 1e-3)
     turn = number % 5
     if turn == 1:
-        tuner.lr_find(steps=8)
+        tuner.lr_find(steps=10)
     elif turn == 2:
         tuner.evaluate()
     elif turn in (3, 4):

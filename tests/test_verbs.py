@@ -70,13 +70,13 @@ def test_another_tuners_verb_in_a_thread_is_refused_with_who_holds_it() -> None:
 def test_a_verb_within_a_callback_of_another_tuner_is_refused_too() -> None:
     first, second = nt.Tuner(digits(), seed=1), nt.Tuner(digits(), seed=2)
 
-    class Within(Callback):
+    class Nested(Callback):
         def after_epoch(self) -> None:
             second.lr_find()
 
     with pytest.raises(TrainingError, match=r"was called by a callback of fit\(\)"):
-        first.fit(1, cbs=Within())
-    assert len(second.lr_find(steps=5).losses) == 5
+        first.fit(1, cbs=Nested())
+    assert len(second.lr_find(steps=10).losses) == 10
 
 
 def test_a_fit_in_a_background_thread_says_what_is_not_promised_and_can_be_stopped() -> None:

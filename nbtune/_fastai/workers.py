@@ -20,7 +20,7 @@ PATIENCE = 300  # seconds that a batch may take where the loader says nothing; t
 def answering(loader: Any) -> Iterator[None]:
     """Inside, an iteration of `loader` raises torch's RuntimeError where its workers give nothing for long."""
     settings = getattr(loader, "fake_l", loader)  # fastai keeps them apart
-    if not getattr(settings, "num_workers", 0) or getattr(settings, "timeout", 1):
+    if not getattr(settings, "num_workers", 0) or getattr(settings, "timeout", True):
         yield
         return
     settings.timeout = PATIENCE

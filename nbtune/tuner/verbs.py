@@ -42,9 +42,12 @@ def _alone(method: Method[Owner, P, R], stops: bool) -> Method[Owner, P, R]:
     def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
         name = method.__name__
         with graceful(self.stop if stops else None) as interrupts, self._verbs.doing(name, interrupts):
-            undo = structure_undo(self.learn)
+            undo, lines = structure_undo(self.learn), self._script.length
             try:
-                return method(self, *args, **kwargs)
+                result = method(self, *args, **kwargs)
+                if interrupts.came and name not in ("fit", "run"):  # nobody gets the answer
+                    self._script.back(lines)
+                return result
             except BaseException as error:
                 end_workers(error)
                 if interrupts.raised:
