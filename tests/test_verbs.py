@@ -76,7 +76,7 @@ def test_a_verb_within_a_callback_of_another_tuner_is_refused_too() -> None:
 
     with pytest.raises(TrainingError, match=r"was called by a callback of fit\(\)"):
         first.fit(1, cbs=Nested())
-    assert len(second.lr_find(steps=10).losses) == 10
+    assert second.lr_find(steps=10).losses.size == 10
 
 
 def test_a_fit_in_a_background_thread_says_what_is_not_promised_and_can_be_stopped() -> None:

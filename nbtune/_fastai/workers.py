@@ -37,7 +37,8 @@ def _reads(value: Any) -> bool:
 
 def end_workers(error: BaseException) -> None:
     """End the workers of loaders that `error` came through: whoever keeps its traceback would keep them too."""
-    trace = error.__traceback__
+    # Not of the caller's own frame: to look at its variables makes a copy, which would hold the error.
+    trace = error.__traceback__ and error.__traceback__.tb_next
     while trace is not None:
         for value in list(trace.tb_frame.f_locals.values()):
             if isinstance(value, _MultiProcessingDataLoaderIter):

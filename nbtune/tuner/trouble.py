@@ -88,7 +88,7 @@ def fitting(size: int, step: Callable[[int], None]) -> int | None:
         except Exception as error:
             if not lacks_memory(error):  # a batch norm refuses a batch of one
                 return None
-            _let_go(error)
+            traceback.clear_frames(error.__traceback__)
         if size == 1 or time.monotonic() > ends:
             break
         size //= 2
