@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import sys
@@ -44,7 +45,8 @@ def make(root: Path) -> None:
     )  # fmt: skip
     expected = load(place, architectures=MAKERS).predict(IMAGES).to_dict("list")
     (root / f"bundle-{manifest.SCHEMA}.json").write_text(json.dumps(expected, indent=1))
-    run = root / f"run-{checkpoints.SCHEMA}"
+    os.chdir(root)  # the run's script holds the path as it was given
+    run = Path(f"run-{checkpoints.SCHEMA}")
     tuner = nt.Tuner(learner(), run_dir=run, seed=3)
     tuner.run(RECIPE, cbs=Stops(tuner, 4))
     for name in ("lock.json", "features"):
@@ -84,7 +86,7 @@ def test_a_run_of_every_schema_still_goes_on(version: int, tmp_path: Path) -> No
     shutil.copytree(FIXTURES / f"run-{version}", tmp_path / "run")
     with pytest.warns(UserWarning, match="not with the same bits") if stale(tmp_path / "run") else nothing():
         tuner = nt.resume(tmp_path / "run", learner(), exact=False)
-    assert tuner.resumed_at == (2, 1, 0)
+    assert tuner.resumed_at == (2, 0, 2)
     assert [phase.steps for phase in tuner.history.phases] == [2, 2]
     tuner.run()
     assert [phase.ended for phase in tuner.history.phases] == ["finished", "finished"]
