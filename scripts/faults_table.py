@@ -39,7 +39,8 @@ def rows(root: Path = ROOT) -> list[Row]:
 
 def _of(path: Path, root: Path) -> Iterator[Row]:
     tree = ast.parse(path.read_text())
-    whole = any(ast.unparse(node) == "pytestmark = pytest.mark.faults" for node in tree.body)
+    assigned = [ast.unparse(node) for node in tree.body if isinstance(node, ast.Assign) and len(ast.dump(node)) < 500]
+    whole = "pytestmark = pytest.mark.faults" in assigned
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
             continue
