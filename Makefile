@@ -41,8 +41,9 @@ test-notebooks: $(VENV)/installed-test  ## run every notebook; compare the outpu
 test-browser: $(VENV)/installed-test  ## drive a real JupyterLab in Chromium
 	$(BIN)/python -m pytest -m browser tests/browser
 
-faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, full disks
-	$(BIN)/python -m pytest -m faults tests
+faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, hostile files, soak; their table anew
+	$(BIN)/python -m pytest -m faults -rP tests
+	$(BIN)/python scripts/faults_table.py write
 
 notebooks: $(READY)  ## execute all notebooks and store their outputs in a normal form
 	$(BIN)/python scripts/notebooks.py store

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["Streams", "attributes_undo", "autocast_kept", "graceful", "shielded", "untouched"]
+__all__ = ["Streams", "attributes_undo", "autocast_kept", "optimizer_undo", "untouched"]
 
 
 class Streams:
@@ -71,7 +71,7 @@ class untouched:  # noqa: N801 - reads as a verb's adjective: with untouched(lea
         undo = [autocast_undo(), _model(learn.model), attributes_undo(learn), _loaders(learn.dls), Streams().restore]
         undo += [_deep(callback) for callback in learn.cbs]
         undo += [_deep(measure) for measure in _measures(learn)]
-        self._undo = undo + (_optimizer(learn.opt) if learn.opt is not None else [])
+        self._undo = undo + (optimizer_undo(learn.opt) if learn.opt is not None else [])
         if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
             self._usual = signal.getsignal(signal.SIGINT)
             signal.signal(signal.SIGINT, self._interrupted)
@@ -94,48 +94,6 @@ class untouched:  # noqa: N801 - reads as a verb's adjective: with untouched(lea
                 signal.signal(signal.SIGINT, self._usual)
         if self._held:
             self._usual(*self._held[-1])
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Hold the kernel's interrupt until the block has ended (main thread only: others never receive it)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[Any] = []
-    usual = signal.signal(signal.SIGINT, lambda *call: held.append(call))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if held and callable(usual):
-        usual(*held[-1])
-
-
-@contextmanager
-def graceful(stop: Callable[[], None]) -> Iterator[None]:
-    """The kernel's interrupt calls `stop()` and is raised when the block ends; a second one is raised at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = signal.getsignal(signal.SIGINT)
-    if usual is not signal.default_int_handler:  # somebody else decides what an interrupt does
-        yield
-        return
-    held: list[int] = []
-
-    def first(number: int, frame: Any) -> None:
-        held.append(number)
-        signal.signal(signal.SIGINT, usual)
-        stop()
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    if held:
-        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -266,7 +224,7 @@ def _measures(learn: Any) -> list[Any]:
     return list(found.values())
 
 
-def _optimizer(opt: Any) -> list[Callable[[], None]]:
+def optimizer_undo(opt: Any) -> list[Callable[[], None]]:
     """Undo for a fastai optimizer, and for the torch optimizer that an OptimWrapper holds."""
     undo = [_deep(opt)]
     if isinstance(inner := vars(opt).get("opt"), torch.optim.Optimizer):

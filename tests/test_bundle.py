@@ -26,7 +26,7 @@ from PIL import Image
 from torch import nn
 
 import nbtune
-from nbtune import bodies, bundle, groups
+from nbtune import _files, bodies, bundle, groups
 from nbtune.bundle import Architecture, Model, load, manifest, parts_of, safefiles, save
 from nbtune.errors import BundleError, InputError, MissingFileError, NbtuneError
 from nbtune.evaluate import Estimate, report
@@ -404,6 +404,7 @@ def test_the_expected_digest(place: Path) -> None:
     refused(place, sha256=true)
 
 
+@pytest.mark.survives("a bundle that somebody forged and sealed, field by field", "refused, with the field")
 @pytest.mark.parametrize(("edit", "what"), [
     (lambda d: d.update(schema=2), "schema"), (lambda d: d.update(schema=True), "schema"),
     (lambda d: d.update(format="other"), "no format of nbtune"), (lambda d: d.update(more=1), "'more'"),
@@ -452,6 +453,7 @@ def test_a_huge_bundle_json_is_not_read(place: Path) -> None:
     assert "at most" in refused(place)
 
 
+@pytest.mark.survives("links out of a bundle's folder, and pipes in it", "refused")
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
 @pytest.mark.parametrize("name", FILES)
 def test_links_out_of_the_folder_and_pipes(place: Path, tmp_path: Path, name: str) -> None:
@@ -471,6 +473,7 @@ def header(entries: Any, data: bytes = b"", length: int | None = None) -> bytes:
 ONE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 
 
+@pytest.mark.survives("hostile safetensors headers with true digests", "refused before anything is allocated")
 @pytest.mark.parametrize(("raw", "what"), [
     (b"", "header"), (b"\0" * 7, "header"), (header({}, length=2**63), "claims"), (header({}, length=3), "claims"),
     (header(b"{"), "no JSON"), (header(b"[" * 50_000), "no JSON"), (header(b'{"a":1,"a":1}'), "twice"),
@@ -639,10 +642,11 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, n: int, error: BaseException, forev
         monkeypatch.setattr(module, name, wrap(name, getattr(module, name)))
     monkeypatch.setattr(Path, "mkdir", wrap("mkdir", Path.mkdir))
     writer = lambda *args: wrap("open", File)(*args) if args[1:] == ("xb",) else real_open(*args)  # noqa: E731
-    monkeypatch.setattr(safefiles, "open", writer, raising=False)
+    monkeypatch.setattr(_files, "open", writer, raising=False)
     return calls
 
 
+@pytest.mark.survives("a failure or an interrupt at every call of a save", "the old bundle or the new one, whole")
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("existing", [False, True])
 def test_a_failure_anywhere_leaves_old_or_new(existing: bool, error: BaseException, tmp_path: Path) -> None:

@@ -37,6 +37,10 @@ def state(learn: Any) -> list[torch.Tensor]:
     return [t.clone() for t in [*learn.model.state_dict().values(), *opt, torch.get_rng_state()]]
 
 
+@pytest.mark.survives(
+    "60 real interrupts at random moments of lr_find",
+    "weights, optimizer, callbacks and random streams are as before, to the bit",
+)
 def test_lr_find_leaves_no_trace_wherever_it_is_interrupted() -> None:
     draw, hits = random.Random(0), 0
     tuner = nt.Tuner(digits(), seed=0)
@@ -50,6 +54,10 @@ def test_lr_find_leaves_no_trace_wherever_it_is_interrupted() -> None:
     assert hits >= 20
 
 
+@pytest.mark.survives(
+    "40 real interrupts at random moments of a fit under changing plans",
+    "callbacks as before, weights finite, history kept, the next fit works",
+)
 def test_a_fit_that_is_interrupted_at_any_moment_can_go_on() -> None:
     draw, hits = random.Random(1), 0
     tuner = nt.Tuner(digits(), seed=0)
@@ -76,6 +84,10 @@ def whole() -> dict[int, Any]:
     return found
 
 
+@pytest.mark.survives(
+    "a 40-step run ended after each of its steps, workers 0 and 2 (80 resumes)",
+    "weights, optimizer, schedule, random streams and history equal the whole run, to the bit",
+)
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("at", range(1, runs.STEPS + 1))
 def test_a_run_that_is_ended_after_any_of_its_steps_equals_the_whole_one(
@@ -84,6 +96,7 @@ def test_a_run_that_is_ended_after_any_of_its_steps_equals_the_whole_one(
     runs.check_resumed(workers, "stop" if at % 2 else "raise", at, whole, tmp_path)
 
 
+@pytest.mark.survives("kill -9 at 50 random moments of a run", "the resumed run ends with the weights of the whole one")
 def test_a_process_that_is_killed_at_random_moments_ends_as_the_whole_one(whole: Any, tmp_path: Path) -> None:
     draw, kills = random.Random(2), 0
     for number in range(50):
@@ -100,6 +113,10 @@ def test_a_process_that_is_killed_at_random_moments_ends_as_the_whole_one(whole:
     assert kills >= 50
 
 
+@pytest.mark.survives(
+    "100 random schedules of stops, errors and resumes",
+    "the best state is that of the joined history",
+)
 def test_the_best_of_runs_that_were_ended_at_random_is_that_of_the_joined_history(tmp_path: Path) -> None:
     draw = random.Random(3)
     for number in range(100):

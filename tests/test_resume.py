@@ -120,6 +120,11 @@ class Break(Callback):
                 self.how()
 
 
+def long(value: str) -> Any:
+    """A parameter that is tried in `make faults` only."""
+    return pytest.param(value, marks=pytest.mark.faults)
+
+
 class Fault(Exception):  # noqa: N818 - no error of the code
     pass
 
@@ -156,9 +161,12 @@ def place(step: int) -> tuple[int, int, int]:
     return phase, epoch, step % 4
 
 
+@pytest.mark.survives(
+    "a run ended after a step, by stop() or an error",
+    "what follows equals the whole run, to the bit",
+)
 @pytest.mark.parametrize(("workers", "how", "at"), [
-    (0, "stop", 1), (0, "stop", 12), (0, "stop", 15), (0, "stop", 39), (0, "raise", 4), (0, "raise", 18),
-    (0, "raise", 31), (2, "stop", 17), (2, "raise", 27),
+    (0, "stop", 12), (0, "stop", 15), (0, "raise", 31), (2, "raise", 27),  # after every step: in test_faults.py
 ])  # fmt: skip
 def test_a_run_that_was_ended_after_a_step_equals_the_whole_one(
     workers: int, how: str, at: int, whole: Any, tmp_path: Path
@@ -178,7 +186,10 @@ def check_resumed(workers: int, how: str, at: int, whole: Any, tmp_path: Path) -
     assert same(whole[workers], outcome(tuner)) == []
 
 
-@pytest.mark.parametrize("event", ["before_batch", "after_pred", "after_backward", "after_step", "after_loss"])
+@pytest.mark.survives("an error within a training step", "goes on from before or after that step, to the bit")
+@pytest.mark.parametrize(
+    "event", ["after_loss", "after_step", *map(long, ["before_batch", "after_pred", "after_backward"])]
+)
 def test_an_error_within_a_step_goes_on_from_before_or_after_it(event: str, whole: Any, tmp_path: Path) -> None:
     tuner = broken_off(tmp_path / "run", 30, "raise", event=event)
     resumed = nt.resume(tmp_path / "run", learner())
@@ -220,7 +231,7 @@ KINDS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["fastai", "lookahead", long("torch"), long("rectified")])
 def test_every_optimizer_goes_on(kind: str, tmp_path: Path) -> None:
     gathered = 32 if kind == "lookahead" else 64  # which meets its slow weights at every sixth step
     recipe = nt.Recipe((nt.Phase(2, lr=1e-2, schedule="cosine"),), keep="last")
@@ -243,7 +254,7 @@ def test_every_optimizer_goes_on(kind: str, tmp_path: Path) -> None:
         assert same(outcome(expected), outcome(resumed)) == []
 
 
-@pytest.mark.parametrize("family", sorted(set(FAMILIES) - {"resnet18"}))
+@pytest.mark.parametrize("family", ["awd_lstm", "tabular", *map(long, sorted(set(FAMILIES) - {"awd_lstm", "tabular"}))])
 def test_every_family_goes_on(family: str, tmp_path: Path) -> None:
     recipe = nt.Recipe((nt.Phase(1, first=-1, lr=1e-2), nt.Phase(2, lr=1e-2)))
     expected = nt.Tuner(FAMILIES[family](), seed=1)
@@ -344,6 +355,10 @@ def begun(tmp_path_factory: Any) -> Path:
     return path
 
 
+@pytest.mark.survives(
+    "a resume with another model, data, batch size, optimizer, loss, metric, callback or workers",
+    "each is named before anything is touched",
+)
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_differs_is_named_before_anything_is_touched(name: str, begun: Path) -> None:
     make, words = OTHERS[name]
@@ -419,6 +434,10 @@ def test_a_run_folder_appears_whole_and_holds_no_pickle(tmp_path: Path) -> None:
     assert sum(file.name.startswith(("checkpoint", "state", "best")) for file in path.iterdir()) <= 6
 
 
+@pytest.mark.survives(
+    "a disk that is full, a folder that is deleted or may only be read",
+    "training goes on in memory, says so once, and saves when it can",
+)
 @pytest.mark.parametrize("trouble", ["full", "gone", "read-only"])
 def test_where_the_folder_cannot_be_written_training_goes_on(
     trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -453,6 +472,10 @@ def test_where_the_folder_cannot_be_written_training_goes_on(
     assert rows == [dict(row) for row in tuner.history.rows]
 
 
+@pytest.mark.survives(
+    "a failure at every write, fsync and rename of a checkpoint",
+    "one complete checkpoint, old or new",
+)
 @pytest.mark.parametrize("call", ["write_file", "replace", "fsync"])
 def test_a_failure_at_any_write_leaves_a_complete_checkpoint(
     call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -486,6 +509,7 @@ def test_a_failure_at_any_write_leaves_a_complete_checkpoint(
     assert not failed, "more failures than writes"
 
 
+@pytest.mark.survives("checkpoints that are cut or flipped anywhere", "the one before is used, and that is said")
 def test_a_checkpoint_that_was_damaged_gives_way_to_the_one_before(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     for n in range(3):
@@ -539,6 +563,10 @@ def killed(path: Path, after: float, workers: int = 0, every: float = 0.0) -> bo
         return "done" in child.stdout.read()
 
 
+@pytest.mark.survives(
+    "a process that is killed while it trains",
+    "the resumed run ends with the weights of the whole one",
+)
 def test_a_killed_process_goes_on_to_the_same_end(whole: Any, tmp_path: Path) -> None:
     killed(tmp_path / "run", 0.3)
     tuner = nt.resume(tmp_path / "run", learner())

@@ -23,7 +23,7 @@ from torch import nn
 from learners import FAMILIES, differing, digits, state
 from nbtune._fastai.borrow import borrowed, quiet
 from nbtune._fastai.optimizer import layered_adamw
-from nbtune.transaction import Streams, autocast_kept, graceful, shielded, untouched
+from nbtune.transaction import Streams, autocast_kept, untouched
 
 EVENTS = ["before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss",
           "before_backward", "after_backward", "before_step", "after_step", "after_batch", "after_train",
@@ -86,6 +86,7 @@ def test_any_architecture_comes_back(family: str) -> None:
     assert differing(before, state(learn)) == []
 
 
+@pytest.mark.survives("an exception at any event of a borrowed Learner's fit", "everything is as before, to the bit")
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), RuntimeError("on purpose"), torch.OutOfMemoryError("on purpose")]
 )
@@ -199,6 +200,10 @@ def wait_for_interrupt() -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.survives(
+    "a real interrupt at any moment of a borrowed fit and of its clean-up",
+    "everything is as before, to the bit",
+)
 @pytest.mark.parametrize("seconds", [0.002 * step for step in range(1, 26)])
 def test_a_real_interrupt_at_any_moment_of_block_and_clean_up(seconds: float) -> None:
     learn = trained()
@@ -219,27 +224,6 @@ def test_an_interrupt_during_the_clean_up_is_raised_after_it() -> None:
         block._undo.insert(0, partial(os.kill, os.getpid(), signal.SIGINT))
         learn.model[0][0].weight.data.fill_(0)
     assert differing(before, state(learn)) == []
-
-
-def test_shielded_holds_an_interrupt_until_its_end() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), shielded():  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        done.append("went on")
-    assert done == ["went on"]
-
-
-def test_graceful_asks_first_and_insists_the_second_time() -> None:
-    asked: list[int] = []
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: asked.append(1)):  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        asked.append(2)
-    assert asked == [1, 2]
-    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        pytest.fail("the second interrupt was not raised at once")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_another_thread_borrows_too() -> None:

@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from nbtune._fastai import Callback, CancelFitException
+from nbtune.interrupts import shielded
 
 __all__ = ["Follow", "finish"]
 
@@ -82,7 +83,6 @@ class Follow(Callback):  # type: ignore[misc]
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
 
     def before_step(self) -> None:
-        self.within = "stepping"
         hypers = self.learn.opt.hypers
         rate, decay = (max(float(h.get(name) or 0.0) for h in hypers) for name in ("lr", "wd"))
         # A step of a sane size cannot leave float32, so weights are copied before an absurd one only.
@@ -95,8 +95,8 @@ class Follow(Callback):  # type: ignore[misc]
                 for parameter, value in self.backup:
                     parameter.copy_(value)
             self.learn.opt.clear_state()
+            self.within = "stepping"  # the optimizer's state is lost: no point to go on from to the bit
             self._not_finite(f"a weight was not finite after step {self.steps + 1}")
-        self.within = "stepped"
 
     def roll_back(self) -> None:
         """The buffers as they were before this batch."""
@@ -142,6 +142,10 @@ class Follow(Callback):  # type: ignore[misc]
         self.began = time.perf_counter() - seconds
 
     def _add_row(self, values: list[Any]) -> None:
+        with shielded():
+            self._row(values)
+
+    def _row(self, values: list[Any]) -> None:
         self.whole = False
         names = [name for name in list(self.learn.recorder.metric_names)[1:] if name != "time"]
         found = dict(zip(names, values, strict=False))
@@ -175,11 +179,12 @@ def _number(value: Any) -> Any:
 
 def finish(learn: Any) -> None:
     """After a fit that raised, its callbacks still there: the events that fastai leaves out, so that none stays on."""
-    for event in ("after_cancel_fit", "after_fit"):
-        for callback in list(learn.cbs.sorted("order")):
-            try:
-                callback(event)
-            except Exception:  # one callback's clean-up must not keep the others from theirs
-                continue
-    learn.model.zero_grad()
-    learn._end_cleanup()
+    with shielded():
+        for event in ("after_cancel_fit", "after_fit"):
+            for callback in list(learn.cbs.sorted("order")):
+                try:
+                    callback(event)
+                except Exception:  # one callback's clean-up must not keep the others from theirs
+                    continue
+        learn.model.zero_grad()
+        learn._end_cleanup()

@@ -7,21 +7,23 @@ fetched and left aside, and the streams are put where they were after it. The mo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 
 from nbtune._fastai import CancelEpochException, CancelFitException, L, OptimWrapper
 from nbtune._fastai.borrow import takes_part
 from nbtune._fastai.follow import Follow
+from nbtune._fastai.streams import put_streams, streams
+from nbtune._fastai.workers import answering
 from nbtune.checkpoints import copied, is_plain
+from nbtune.interrupts import shielded
+from nbtune.transaction import optimizer_undo
 
 __all__ = ["Course", "optimizer_state", "put_optimizer"]
 
@@ -60,6 +62,7 @@ class Course:
     torn: bool = False  # it ended within an optimizer step: from there nothing can go on to the bit
     _point: _Point | None = None
     _marks: int = 0
+    _stepped: bool = False  # was a whole optimizer step made in this fit
     _start: Any = None
     _trained: Any = None  # what callbacks had counted at the end of the epoch's training
     _holders: list[tuple[str, nn.Module]] = field(default_factory=list)
@@ -68,11 +71,12 @@ class Course:
     def running(self) -> Iterator[None]:
         """Inside, the Learner's fit runs this course."""
         self.follow.settle, self.follow.stopped = self.settle, self.stopped
-        self.learn._do_fit, self.learn.all_batches = self._epochs, self._batches
+        learn = self.learn
+        learn._do_fit, learn.all_batches, learn._step = self._epochs, self._batches, self._step
         try:
             yield
         finally:
-            for name in ("_do_fit", "all_batches"):
+            for name in ("_do_fit", "all_batches", "_step"):
                 vars(self.learn).pop(name, None)
 
     def _epochs(self) -> None:
@@ -90,8 +94,31 @@ class Course:
             if epoch + 1 < learn.n_epoch:  # after the last one the phase ends, and is kept then
                 self._safe()
 
+    def _step(self) -> None:
+        """As fastai's `_step`, not to be broken in two: an interrupt waits for its end.
+
+        The first one makes the optimizer's state, which is where memory runs out: it is undone where it fails.
+        """
+        learn = self.learn
+        undo = None if self._stepped else [*optimizer_undo(learn.opt), _values_undo(learn.opt)]
+        with shielded():
+            self.follow.within = "stepping"
+            try:
+                learn.opt.step()
+            except BaseException:
+                if undo is not None:
+                    for act in undo:
+                        act()
+                    self.follow.within = "begun"
+                raise
+            self.follow.within, self._stepped = "stepped", True
+
     def _batches(self) -> None:
         """As fastai's `all_batches`, from the batch that is not made yet."""
+        with answering(self.learn.dl):
+            self._each_batch()
+
+    def _each_batch(self) -> None:
         learn = self.learn
         learn.n_iter = len(learn.dl)
         if not learn.training:
@@ -102,8 +129,8 @@ class Course:
         begin = self.begin if self.begin is not None and self.begin["epoch"] == learn.epoch else None
         made = begin["batch"] if begin is not None else 0
         if begin is not None and made:
-            _put_streams(learn, begin["start"])
-        self._start = _streams(learn)
+            put_streams(learn, begin["start"])
+        self._start = streams(learn)
         batches = iter(learn.dl)
         for _ in range(made):
             next(batches)
@@ -118,6 +145,10 @@ class Course:
 
     def _mark(self, epoch: int, batch: int) -> None:
         """Now is a point to go on from."""
+        with shielded():
+            self._noted(epoch, batch)
+
+    def _noted(self, epoch: int, batch: int) -> None:
         learn, follow = self.learn, self.follow
         if self._marks < 2:  # before and after the first batch: then all are known
             self._marks += 1
@@ -126,7 +157,7 @@ class Course:
         hidden = {path: _plain_attributes(vars(module), _MODULE) for path, module in self._holders}
         self._point = _Point(
             epoch, batch, follow.steps, learn.pct_train, learn.train_iter, total, items,
-            self._start if batch else None, _streams(learn), hidden,
+            self._start if batch else None, streams(learn), hidden,
         )  # fmt: skip
         follow.within, self._trained = "", None
 
@@ -192,46 +223,19 @@ class Course:
         parameters = dict(learn.model.named_parameters())
         for name, grad in position["grads"].items():
             parameters[name].grad = grad.to(parameters[name])
-        _put_streams(learn, position["now"])
+        put_streams(learn, position["now"])
 
 
-def _streams(learn: Any) -> dict[str, Any]:
-    """The global random streams and the loaders' own."""
-    return {
-        "python": random.getstate(),
-        "numpy": np.random.get_state(),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "loaders": [_own_streams(loader) for loader in learn.dls.loaders],
-    }
+def _values_undo(opt: Any) -> Callable[[], None]:
+    """Undo for the values of what the optimizer moves."""
+    kept = [(p, p.detach().clone()) for group in opt.param_lists for p in group]
 
+    @torch.no_grad()
+    def act() -> None:
+        for parameter, value in kept:
+            parameter.copy_(value)
 
-def _own_streams(loader: Any) -> dict[str, Any]:
-    found = {name: generator.get_state() for name, generator in _generators(loader).items()}
-    return {**found, "rng": loader.rng.getstate()} if isinstance(getattr(loader, "rng", None), random.Random) else found
-
-
-def _generators(loader: Any) -> dict[str, torch.Generator]:
-    holders = {"generator": loader, "sampler": getattr(loader, "sampler", None)}
-    found = {name: getattr(holder, "generator", None) for name, holder in holders.items()}
-    return {name: value for name, value in found.items() if isinstance(value, torch.Generator)}
-
-
-def _put_streams(learn: Any, streams: dict[str, Any]) -> None:
-    random.setstate(_tuples(streams["python"]))
-    np.random.set_state(tuple(streams["numpy"]))
-    torch.set_rng_state(streams["torch"].cpu())
-    if streams["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([state.cpu() for state in streams["cuda"]])
-    for loader, own in zip(learn.dls.loaders, streams["loaders"], strict=True):
-        for name, generator in _generators(loader).items():
-            generator.set_state(own[name].cpu())
-        if "rng" in own:
-            loader.rng.setstate(_tuples(own["rng"]))
-
-
-def _tuples(state: Any) -> Any:
-    return (state[0], tuple(state[1]), state[2])
+    return act
 
 
 def _plain_attributes(attributes: Mapping[str, Any], but: Iterable[str] = ()) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 from torch import nn
 
 from nbtune._fastai.borrow import borrowed
+from nbtune._fastai.workers import answering
 from nbtune.errors import InputError
 
 __all__ = ["foreign_parts", "predictions", "vocabulary"]
@@ -22,7 +25,7 @@ def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
     act = getattr(learn.loss_func, "activation", None)
     if act is None and isinstance(learn.loss_func, nn.CrossEntropyLoss):
         act = _softmax
-    with borrowed(learn):
+    with borrowed(learn), _left_whole(), answering(loader):
         outputs, targets = learn.get_preds(dl=loader, act=act or _same, reorder=False)
     probs = torch.as_tensor(outputs).double().numpy()
     if act is None and not _are_probabilities(probs):
@@ -33,6 +36,25 @@ def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
             next="give it an activation: loss.activation = lambda x: x.softmax(-1)",
         )
     return probs / probs.sum(1, keepdims=True), np.asarray(torch.as_tensor(targets).long())
+
+
+@contextmanager
+def _left_whole() -> Iterator[None]:
+    """Leave what fastai has entered where its predictions fail as they begin: it does not.
+
+    The Learner's lock would be kept, and loggers be put back whenever the error is forgotten.
+    """
+    try:
+        yield
+    except BaseException as error:
+        trace, entered = error.__traceback__, []
+        while trace is not None:
+            entered.append(trace.tb_frame.f_locals.get("self"))
+            trace = trace.tb_next
+        for block in reversed(entered):
+            if type(block).__name__ == "ContextManagers":
+                block.stack.close()
+        raise
 
 
 def _softmax(outputs: torch.Tensor) -> torch.Tensor:

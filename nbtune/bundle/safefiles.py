@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
+from nbtune._files import lies_in, sync_folder, write_part
 from nbtune.errors import BundleError, MissingFileError
 
 __all__ = ["file_size", "hashed", "newest", "opened", "read_small", "write_folder"]
@@ -28,17 +27,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes], ours: Callable[[Path]
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _heal(folder, ours)
-    part = folder.parent / f".{folder.name}.{uuid4().hex}.part"
+    part = write_part(folder, files)
     try:
-        part.mkdir()
-        for name, content in files.items():
-            _write(part / name, content)
-        _sync(part)
         _swap(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
-    _sync(folder.parent)
+    sync_folder(folder.parent)
 
 
 def newest(folder: Path) -> Path:
@@ -57,24 +52,6 @@ def _heal(folder: Path, ours: Callable[[Path], bool]) -> None:
         os.replace(previous, folder)
     elif ours(previous):
         shutil.rmtree(previous)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make names in `folder` durable (POSIX; elsewhere a folder cannot be opened)."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _swap(part: Path, folder: Path) -> None:
@@ -105,8 +82,7 @@ def opened(folder: Path, name: str) -> Iterator[BinaryIO]:
             likely="a copy that is not complete.",
             next="copy the whole folder again from where it was saved",
         )
-    # A pipe or device would block or never end; a link may lead to any file of the machine.
-    if path.resolve().parent != folder.resolve() or not stat.S_ISREG(path.stat().st_mode):
+    if not lies_in(folder, name):
         raise BundleError(
             f"{name} in {folder.name!r} is a link out of the folder, or no regular file.",
             rule="every file of a bundle lies in its folder.",

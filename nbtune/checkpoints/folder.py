@@ -16,18 +16,21 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from uuid import uuid4
 
+from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
+from nbtune._files import lies_in, sync_folder, write_file, write_part
+from nbtune.checkpoints.lock import Lock
 from nbtune.checkpoints.values import pack, unpack
 from nbtune.errors import BundleError, MissingFileError
 
-__all__ = ["RunFolder", "holds_run", "write_file"]
+__all__ = ["RunFolder", "holds_run"]
 
 SCHEMA = 1
+_LIMIT = 1 << 26  # bytes of a checkpoint's JSON: what is long in it lies with the tensors
 _CHECKPOINT = re.compile(r"checkpoint-(\d{6,12})\.json")
 _OURS = re.compile(r"(checkpoint-\d+\.json|(state-\d+|best-\d+-\d+-[0-9a-f]{8})\.safetensors)(\.[0-9a-f]{32}\.tmp)?")
 
@@ -49,11 +52,17 @@ class RunFolder:
         self.path = path
         self._number = max(_numbers(path), default=0)
         self._best: tuple[Any, dict[str, str]] | None = None  # the best state, and its file's name and digest
+        self._lock = Lock(path)
+
+    def claim(self) -> None:
+        """Be the process that writes here. Raises TrainingError, which names another that does, or OSError."""
+        self._lock.take()
+        self._number = max([self._number, *_numbers(self.path)])  # another Tuner may have written since
 
     def save(self, value: Mapping[str, Any], best: Mapping[str, Tensor] | None, position: tuple[int, int]) -> None:
         """Write `value` as the newest checkpoint; `best`: the best state, made at `position` (phase, epoch).
 
-        Raises OSError; what was there before is whole then.
+        Raises OSError; what was there before is whole then. TrainingError where another process has the folder now.
         """
         number = self._number + 1
         tensors: dict[str, Tensor] = {}
@@ -65,6 +74,7 @@ class RunFolder:
             named["best"] = self._best_file(files, best, position)
         content = {"schema": SCHEMA, "files": named, "value": packed}
         self._write({**files, f"checkpoint-{number:06d}.json": _seal(content)})
+        self._lock.take()
         self._number = number
         self._tidy()
 
@@ -87,16 +97,13 @@ class RunFolder:
                 write_file(self.path / name, content)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.parent / f".{self.path.name}.{uuid4().hex}.part"
+        part = write_part(self.path, files)
         try:
-            part.mkdir()
-            for name, content in files.items():
-                write_file(part / name, content)
             os.replace(part, self.path)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        _sync(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _tidy(self) -> None:
         """Remove what neither of the two newest checkpoints names, and what was left half written."""
@@ -136,13 +143,15 @@ class RunFolder:
         """State and best as the checkpoint names them; None where a digest does not fit."""
         found: dict[str, dict[str, Tensor] | None] = {"best": None}
         for kind, entry in content["files"].items():
-            path = self.path / entry["name"]
-            if not _OURS.fullmatch(entry["name"]) or not path.is_file():
+            if not _OURS.fullmatch(entry["name"]) or not lies_in(self.path, entry["name"]):
                 return None
-            raw = path.read_bytes()
+            raw = (self.path / entry["name"]).read_bytes()
             if hashlib.sha256(raw).hexdigest() != entry["sha256"]:
                 return None
-            found[kind] = from_bytes(raw)
+            try:
+                found[kind] = from_bytes(raw)
+            except SafetensorError:
+                return None
         return (found["state"], found["best"]) if found.get("state") is not None else None  # type: ignore[return-value]
 
 
@@ -154,14 +163,18 @@ def _seal(content: Any) -> bytes:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """A checkpoint whose digest fits, else None. Raises BundleError for one of a later schema."""
     try:
+        if not lies_in(path.parent, path.name) or path.stat().st_size > _LIMIT:
+            return None
         whole = json.loads(path.read_bytes())
         content = whole["checkpoint"]
         good = hashlib.sha256(json.dumps(content).encode()).hexdigest() == whole["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        schema = content["schema"]
+        named = [entry["name"] + entry["sha256"] for entry in content["files"].values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if not good:
+    if not good or not set(content["files"]) <= {"state", "best"} or not all(isinstance(n, str) for n in named):
         return None
-    if content["schema"] != SCHEMA:
+    if schema != SCHEMA:
         raise BundleError(
             f"{path.name} has schema {content['schema']}.",
             rule=f"this nbtune reads checkpoints of schema {SCHEMA}.",
@@ -178,28 +191,3 @@ def _no_run(path: Path) -> MissingFileError:
         likely="another path, or a run that was never begun.",
         next='begin one: nt.Tuner(learn, run_dir="...").fit(1)',
     )
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all: a temporary one, synced, then renamed. Raises OSError."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make names in `folder` durable (POSIX; elsewhere a folder cannot be opened)."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

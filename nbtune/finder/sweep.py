@@ -8,6 +8,7 @@ from typing import Any
 
 from nbtune._fastai import Callback, CancelFitException, CancelValidException
 from nbtune._fastai.borrow import borrowed, seed_all
+from nbtune._fastai.workers import answering
 from nbtune.errors import InputError
 from nbtune.finder.readings import Running, diverged, pace
 
@@ -89,7 +90,8 @@ def one_test(learn: Any, sweep: Sweep, make_opt: Callable[[Any], Any] | None, se
             learn.opt = make_opt(learn)
             learn.wd = None  # fit would set one weight decay for all groups of an optimizer that has its own
         # An epoch has at least one batch, so that this many epochs are enough; the sweep ends the fit.
-        learn.fit(len(sweep.grid), cbs=[sweep])
+        with answering(learn.dls.train):
+            learn.fit(len(sweep.grid), cbs=[sweep])
 
 
 def _let_batches_be_smaller(dls: Any) -> str:

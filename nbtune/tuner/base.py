@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from nbtune.finder import LRCurve
 from nbtune.freeze import FreezePlan, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
+from nbtune.interrupts import Flag
 from nbtune.tuner import checks
 from nbtune.tuner.held import Held
 from nbtune.tuner.outcome import Outcomes
@@ -52,8 +53,8 @@ class Base:
         self._training = Training(self._held, self.seed)
         self._queue = Queue()
         self._outcomes = Outcomes(learn, TestSet(test, self.run_dir))
-        self._stop = threading.Event()
-        self._verbs = Verbs()
+        self._stop = Flag()
+        self._verbs = Verbs(self._stop)
         self._lr: Any = None
         self.curve: LRCurve | None = None  # of the last range test
         self._script = Script(learn)
@@ -66,6 +67,8 @@ class Base:
 
     def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
         """Be the Tuner of a run that was saved, at that place."""
+        with suppress(OSError):  # one that may only be read is read; saving will say it
+            folder.claim()
         self.run_dir = folder.path
         self._outcomes.test.file = folder.path / "looks.json"
         self._held.store = Store(folder.path / "features")
@@ -101,7 +104,3 @@ class Base:
     def stop(self) -> None:
         """End the running verb after its batch; may be called from any thread."""
         self._stop.set()
-
-    def _stop_asked(self) -> Any:
-        self._stop.clear()
-        return self._stop.is_set

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from nbtune.history import History
+from nbtune.interrupts import shielded
 from nbtune.phases import Phase
 from nbtune.recipes import Recipe
 from nbtune.tuner import checks
 from nbtune.tuner.queue import Part
 from nbtune.tuner.rating import Rating, of_curve, rates_of
 from nbtune.tuner.script import Code
-from nbtune.tuner.verbs import verb
+from nbtune.tuner.verbs import stoppable, verb
 
 __all__ = ["Fitting"]
 
@@ -21,7 +22,7 @@ __all__ = ["Fitting"]
 class Fitting(Rating):
     """The part of a Tuner that trains."""
 
-    @verb
+    @stoppable
     def fit(
         self,
         epochs: int,
@@ -54,6 +55,7 @@ class Fitting(Rating):
         rates_of(phase.lr, self._held.cut)
         self._training.check(part)
         checks.check_kept(phase, self._held.cut)
+        self._saving.claim()
         self._queue.fit(part, self.history)
         given = {"lr": (curve, None), "wd": (wd, None), "augment": (augment, None), "cbs": (cbs, ())}
         usual = {
@@ -65,7 +67,7 @@ class Fitting(Rating):
             self._step()
         return self._training.phase(part.number or 0)
 
-    @verb
+    @stoppable
     def run(self, recipe: Recipe | None = None, cbs: Any = ()) -> History:
         """Run a recipe's phases; without one, go on with what is left of the last. Returns the recipe's History.
 
@@ -73,6 +75,7 @@ class Fitting(Rating):
         A recipe that is finished is not run again. Raises TrainingError where there was none yet.
         """
         given = checks.callbacks(cbs)
+        self._saving.claim()
         going_on = recipe is None or self._resumes(recipe)
         if recipe is not None and not going_on:
             self._start(recipe, given)
@@ -130,10 +133,11 @@ class Fitting(Rating):
             if not part.alone or (part.phase.first, part.phase.norms) != (self._held.cut.first, self._held.cut.norms):
                 self._held.freeze(part.phase.first, part.phase.norms, cost=False)
             self._training.check(part)
-            self._training.train(part, rates_of(part.phase.lr, self._held.cut), self.stop, self._stop.is_set)
+            self._training.train(part, rates_of(part.phase.lr, self._held.cut), self._stop.is_set)
         finally:
-            phase = self._training.phase(part.number or 0)
-            self._queue.trained(phase, self._stop.is_set())
+            with shielded():
+                phase = self._training.phase(part.number or 0)
+                self._queue.trained(phase, self._stop.is_set())
         if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
             self._stop.set()
 
@@ -145,18 +149,18 @@ class Fitting(Rating):
         """A verb that trains stands in the script also where it raised, if a phase came of it; it saves."""
         before = self.history.phases
         self._script.say(name, *given, **options)
-        self._stop.clear()
         try:
             self._saving.now()
             yield
             self._compare()
         finally:
-            ended = [phase.ended for phase in self.history.phases if phase not in before]
-            if not ended:
-                self._script.unsay()
-            elif ended[-1] != "finished":
-                self._script.note(f"this phase {ended[-1]}")
-            self._saving.now()
+            with shielded():
+                ended = [phase.ended for phase in self.history.phases if phase not in before]
+                if not ended:
+                    self._script.unsay()
+                elif ended[-1] != "finished":
+                    self._script.note(f"this phase {ended[-1]}")
+                self._saving.now()
 
     @verb
     def best(self) -> Self:

@@ -11,8 +11,8 @@ from nbtune.cache import Store
 from nbtune.costs import prices
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
+from nbtune.interrupts import shielded
 from nbtune.prices import Prices, Step, step_of
-from nbtune.transaction import shielded
 
 __all__ = ["Held"]
 

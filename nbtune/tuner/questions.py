@@ -8,7 +8,7 @@ from nbtune._fastai.borrow import without_augmentation
 from nbtune.errors import FreezeError
 from nbtune.questions import Depth, Noise, Probe, Sweep, depth, noise, probe, right, sweep
 from nbtune.tuner.fitting import Fitting
-from nbtune.tuner.verbs import verb
+from nbtune.tuner.verbs import stoppable
 
 __all__ = ["Questions"]
 
@@ -21,32 +21,30 @@ class Questions(Fitting):
 
     _probe: Probe | None = None
 
-    @verb
+    @stoppable
     def probe(self) -> Probe:
         """A linear probe of the features before the last group: the baseline that every fine-tuning must beat.
 
         Kornblith, Shlens & Le (2019). C by cross-validation on the training items, accuracy on the validation items.
         Later plans then say what training brought over it. Raises InputError for targets that are no classes.
         """
-        self._stop.clear()
         with without_augmentation(self.learn):
             found = probe(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
         self._probe = found
         self._script.say("probe")
         return found
 
-    @verb
+    @stoppable
     def depth(self) -> Depth:
         """A linear probe at every group boundary, with parameters, sizes and seconds: where to cut.
 
         Alain & Bengio (2016). Means over positions stand in for full maps. Raises as `probe`.
         """
-        self._stop.clear()
         found = depth(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
         self._script.say("depth")
         return found
 
-    @verb
+    @stoppable
     def sweep(
         self, lrs: Any = _LRS, wds: Any = _WDS, *, dropouts: Any = None, batch_sizes: Any = None,
         epochs: int = 5, seeds: int = 3,
@@ -57,7 +55,6 @@ class Questions(Fitting):
         settings are run with all `epochs` and `seeds` seeds. `.best` gives keywords for `fit`. Raises FreezeError
         where nothing is still or features cannot be kept.
         """
-        self._stop.clear()
         self._still("sweep")
         options = {"lrs": lrs, "wds": wds, "dropouts": dropouts, "batch_sizes": batch_sizes, "epochs": epochs}
         found = sweep(self.learn, self._held.cut, seeds=seeds, **options, **self._asked())
@@ -65,13 +62,12 @@ class Questions(Fitting):
         self._script.say("sweep", **{name: (options[name], usual[name]) for name in usual}, seeds=(seeds, 3))
         return found
 
-    @verb
+    @stoppable
     def noise(self, epochs: int = 5, lr: Any = None, *, wd: float | None = None, seeds: int = 10) -> Noise:
         """How much the result of `fit(epochs, lr, wd=wd)` moves by the seed alone, so that a difference can be judged.
 
         Raises FreezeError where nothing is still or features cannot be kept.
         """
-        self._stop.clear()
         self._still("noise")
         rates = [rate for rate in self.rates(lr).values if rate]
         found = noise(self.learn, self._held.cut, lr=rates, wd=wd, epochs=epochs, seeds=seeds, **self._asked())

@@ -15,7 +15,7 @@ from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD
 from nbtune.tuner.freezing import Freezing
 from nbtune.tuner.train import augments
-from nbtune.tuner.verbs import verb
+from nbtune.tuner.verbs import stoppable
 
 __all__ = ["Rating", "of_curve", "rates_of"]
 
@@ -54,7 +54,7 @@ class Rating(Freezing):
         given = self.lr if lr is None else lr
         return rates_of(of_curve(given, self._held.cut, self.learn.model), self._held.cut)
 
-    @verb
+    @stoppable
     def lr_find(
         self,
         start: float = 1e-7,
@@ -82,7 +82,7 @@ class Rating(Freezing):
                 ratios=ratios,
                 seed=self.seed,
                 on_step=on_step,
-                should_stop=self._stop_asked(),
+                should_stop=self._stop.is_set,
                 measured_for=Fingerprint.of(self.learn.model, self._held.cut),
             )
         ranged = {"start": (start, 1e-7), "end": (end, 10), "steps": (steps, 100), "seeds": (seeds, 1)}

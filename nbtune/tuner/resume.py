@@ -10,9 +10,11 @@ from typing import Any
 from nbtune.checkpoints import RunFolder
 from nbtune.errors import InputError, InputTypeError
 from nbtune.freeze import Still
+from nbtune.interrupts import shielded
 from nbtune.tuner import Tuner, checks
 from nbtune.tuner.likeness import LOOSE, differences, likeness
 from nbtune.tuner.saving import groups_of_value
+from nbtune.tuner.verbs import Verbs
 
 __all__ = ["resume"]
 
@@ -40,10 +42,11 @@ def resume(run_dir: str | Path, learn: Any, test: Any = None, *, exact: bool = T
     folder = RunFolder(Path(run_dir))
     value, best = folder.load()
     _check_alike(value["likeness"], learn, exact)
-    # A Tuner of this kernel may still hold the Learner's layers.
-    learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, Still)])
-    tuner = Tuner(learn, test, seed=value["seed"], groups=groups_of_value(value), every=every)
-    tuner._adopt(folder, value, best)
+    with shielded(), Verbs().doing("resume"):
+        # A Tuner of this kernel may still hold the Learner's layers.
+        learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, Still)])
+        tuner = Tuner(learn, test, seed=value["seed"], groups=groups_of_value(value), every=every)
+        tuner._adopt(folder, value, best)
     return tuner
 
 

@@ -7,15 +7,17 @@ import math
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
 from nbtune._fastai.position import Course, optimizer_state, put_optimizer
 from nbtune.checkpoints import RunFolder, is_plain, write_file
+from nbtune.errors import TrainingError
 from nbtune.freeze import FreezeProof
 from nbtune.groups import Group
 from nbtune.history import History, PhaseRecord
-from nbtune.transaction import shielded
+from nbtune.interrupts import shielded
 from nbtune.tuner.likeness import likeness
 from nbtune.tuner.queue import Queue
 from nbtune.tuner.script import Script
@@ -54,14 +56,21 @@ class Saving:
                 if self._failed or not (self.folder.path / _ROWS).exists():
                     write_file(self.folder.path / _ROWS, "".join(map(_line, history.rows)).encode())
                 self._failed = False
-            except OSError as error:
+            except (OSError, TrainingError) as error:
                 self._warn(error)
         self._last = time.monotonic()
 
-    def _warn(self, error: OSError) -> None:
+    def claim(self) -> None:
+        """Before a verb that saves. Raises TrainingError where another process writes that folder."""
+        if self.folder is not None:
+            with suppress(OSError):  # saving will say it
+                self.folder.claim()
+
+    def _warn(self, error: OSError | TrainingError) -> None:
+        why = error.given if isinstance(error, TrainingError) else error.strerror or error
         if not self._failed and self.folder is not None:
             warnings.warn(
-                f"nbtune: the run cannot be saved in {str(self.folder.path)!r} ({error.strerror or error}). Training "
+                f"nbtune: the run cannot be saved in {str(self.folder.path)!r} ({why}). Training "
                 "goes on in memory and is saved when that is possible again.",
                 stacklevel=2,
             )

@@ -42,6 +42,15 @@ class Script:
         """Take the last line back."""
         self._lines.pop()
 
+    @property
+    def length(self) -> int:
+        """Lines so far."""
+        return len(self._lines)
+
+    def back(self, length: int) -> None:
+        """Be as when there were `length` lines."""
+        del self._lines[length:]
+
     def note(self, note: str) -> None:
         """Add a comment to the last line."""
         self._lines[-1] += f"  # {note}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,9 +15,10 @@ from nbtune._fastai.position import Course
 from nbtune._fastai.steps import optimizer, scheduler
 from nbtune.freeze import Still
 from nbtune.history import PhaseRecord
+from nbtune.interrupts import shielded
 from nbtune.phases import Phase
 from nbtune.rates import Rates
-from nbtune.transaction import autocast_kept, graceful, shielded
+from nbtune.transaction import autocast_kept
 
 __all__ = ["augments", "train"]
 
@@ -33,7 +35,6 @@ def train(
     cbs: Sequence[Any],
     begin: dict[str, Any] | None,
     fresh: bool,
-    stop: Callable[[], None],
     stopped: Callable[[], bool],
     on_row: Callable[[dict[str, Any]], None],
     on_point: Callable[[Course, PhaseRecord], None],
@@ -41,7 +42,7 @@ def train(
 ) -> None:
     """Train `phase`, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
-    An interrupt of the kernel in the main thread ends the fit after the batch and is raised again then.
+    It ends after the batch in which `stopped()` became true.
     """
     live = [group.name for group in cut.training]
     follow = Follow(number, f"phase {number}: {_named(live)}", on_row)
@@ -60,7 +61,7 @@ def train(
             steps=follow.steps,
             ended=ended,
             cached=still is not None and still.cached,
-            why=still.why if still is not None else "Nothing is still, so there is nothing to keep.",
+            why=(still.why if still is not None else "Nothing is still, so there is nothing to keep.") + _thread(),
             proof=still.proof if still is not None else None,
             augmented=augments(learn, cut, phase),
             fresh=fresh,
@@ -71,25 +72,37 @@ def train(
         on_point(course, record(f"was cut off after step {follow.steps}"))
 
     course, error = Course(learn, follow, stopped, safe, begin), ""
-    with graceful(stop):
-        try:
-            with _set_up(learn, cut, phase, still):
-                if still is not None:
-                    # The views' seed is that of the Tuner: those of one phase serve the next.
-                    still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
-                    still.stopped = stopped
-                seed_all(learn, seed)
-                with course.running():
-                    _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
-        except BaseException as raised:
-            error = type(raised).__name__
-            raise
-        finally:
-            with shielded():
-                follow.close()
-                if error:
-                    course.settle()
-                on_end(course, record(f"ended early: {error}" if error else follow.ended or "finished"))
+    try:
+        with _set_up(learn, cut, phase, still):
+            if still is not None:
+                # The views' seed is that of the Tuner: those of one phase serve the next.
+                still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
+                still.stopped = stopped
+            seed_all(learn, seed)
+            with course.running():
+                _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
+    except BaseException as raised:
+        error = type(raised).__name__
+        raise
+    finally:
+        with shielded():
+            follow.close()
+            if error:
+                course.settle()
+            on_end(course, record(_end(error, course.torn) if error else follow.ended or "finished"))
+
+
+def _thread() -> str:
+    """What is not promised where others may draw from the same random streams meanwhile."""
+    if threading.current_thread() is threading.main_thread():
+        return ""
+    return " It was trained in a background thread, which shares its random streams: equal bits are not promised."
+
+
+def _end(error: str, torn: bool) -> str:
+    """How a phase ended in which something raised."""
+    within = " within an optimizer step: some weights were moved and others not" if torn else ""
+    return f"ended early: {error}{within}"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from nbtune._fastai.position import Course
 from nbtune.errors import TrainingError
 from nbtune.freeze import reinitialise
 from nbtune.history import History, PhaseRecord
+from nbtune.interrupts import shielded
 from nbtune.rates import Rates
 from nbtune.tuner import checks
 from nbtune.tuner.held import Held
@@ -50,7 +51,7 @@ class Training:
         checks.check_batches(self.learn)
         checks.check_needed(part.position, [*self.learn.cbs, *part.cbs])
 
-    def train(self, part: Part, rates: Rates, stop: Callable[[], None], stopped: Callable[[], bool]) -> None:
+    def train(self, part: Part, rates: Rates, stopped: Callable[[], bool]) -> None:
         """Train a phase under the plan in force; from where it was ended, if it was. Where it ends, `part` says."""
         checks.check_kept(part.phase, self.held.cut)
         self.held.install()
@@ -73,7 +74,6 @@ class Training:
             cbs=part.cbs,
             begin=part.position,
             fresh=known[0].fresh if known else self.fresh,
-            stop=stop,
             stopped=stopped,
             on_row=self._row,
             on_point=lambda course, record: self.on_point(course, self._with(record)),
@@ -112,5 +112,6 @@ class Training:
                 likely="no training yet, or it ended within the first epoch.",
                 next="tuner.fit(1)",
             )
-        put_tensors(self.learn.model, self.states[name])
-        self.at = name
+        with shielded():
+            put_tensors(self.learn.model, self.states[name])
+            self.at = name

@@ -1,41 +1,87 @@
-"""One verb at a time on a Tuner, and word to whoever watches when one begins and ends."""
+"""One verb at a time in a process, an interrupt at a safe point, and word to whoever watches a Tuner."""
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from nbtune._display import seconds
+from nbtune._fastai.mend import structure_undo
+from nbtune._fastai.workers import end_workers
 from nbtune.errors import TrainingError
+from nbtune.interrupts import Flag, graceful, shielded
+from nbtune.tuner.trouble import explained
 
-__all__ = ["Verbs", "verb"]
+__all__ = ["Verbs", "stoppable", "verb"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Owner = TypeVar("Owner", bound=Any)
+Method = Callable[Concatenate[Owner, P], R]
 
 
-def verb(method: Callable[Concatenate[Owner, P], R]) -> Callable[Concatenate[Owner, P], R]:
-    """A method of what holds `_verbs`, during which no other verb of the same object may begin."""
+def verb(method: Method[Owner, P, R]) -> Method[Owner, P, R]:
+    """A method of a Tuner during which no other verb may begin; the kernel's interrupt breaks it off at once."""
+    return _alone(method, stops=False)
 
+
+def stoppable(method: Method[Owner, P, R]) -> Method[Owner, P, R]:
+    """A verb that ends early where `_stop` is set: an interrupt sets it and is raised after, a second one at once."""
+    return _alone(method, stops=True)
+
+
+def _alone(method: Method[Owner, P, R], stops: bool) -> Method[Owner, P, R]:
     @wraps(method)
     def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._verbs.doing(method.__name__):
-            return method(self, *args, **kwargs)
+        name = method.__name__
+        with graceful(self.stop if stops else None) as interrupts, self._verbs.doing(name, interrupts):
+            undo, lines = structure_undo(self.learn), self._script.length
+            try:
+                result = method(self, *args, **kwargs)
+                if interrupts.came and name not in ("fit", "run"):  # nobody gets the answer
+                    self._script.back(lines)
+                return result
+            except BaseException as error:
+                end_workers(error)
+                if interrupts.raised:
+                    undo()
+                trouble = explained(error, name, self)
+                if trouble is None:
+                    raise
+        # Outside of the handler: else the new error would hold the old one with its traceback, and so its tensors.
+        raise trouble
 
     return alone
 
 
-class Verbs:
-    """`running`: the verb in progress, or ""."""
+@dataclass(frozen=True)
+class _Holder:
+    """The verb in progress."""
 
-    def __init__(self) -> None:
+    verb: str
+    owner: Verbs
+    thread: str
+    since: float
+    pid: int
+
+
+_GUARD = threading.Lock()
+_held: list[_Holder] = []  # one or none: random streams, autocast and SIGINT are the whole process's
+
+
+class Verbs:
+    """`running`: the verb in progress on this Tuner, or ""."""
+
+    def __init__(self, stop: Flag | None = None) -> None:
         self.running = ""
-        self._guard = threading.Lock()
-        self._holder: object = None
+        self._stop = Flag() if stop is None else stop
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, act: Callable[[], None]) -> Callable[[], None]:
@@ -44,25 +90,30 @@ class Verbs:
         return lambda: self._watchers.remove(act) if act in self._watchers else None
 
     @contextmanager
-    def doing(self, verb: str) -> Iterator[None]:
+    def doing(self, verb: str, interrupts: graceful | None = None) -> Iterator[None]:
         """Inside, no other verb may begin. Raises TrainingError, which names the one in progress."""
-        token = object()
+        holder = _Holder(verb, self, threading.current_thread().name, time.monotonic(), os.getpid())
         with ExitStack() as stack:
-            stack.callback(self._leave, token)  # first, so that an interrupt cannot come between
-            with self._guard:
-                if self._holder is not None:
-                    raise _busy(verb, self.running)
-                self.running, self._holder = verb, token
+            stack.callback(self._leave, holder)  # first, so that an interrupt cannot come between
+            with _GUARD:
+                if _held and _held[0].pid == os.getpid():  # a forked process begins with its parent's
+                    raise _busy(verb, self, _held[0])
+                _held[:] = [holder]
+                self.running = verb
+                if interrupts is None or not interrupts.came:
+                    self._stop.clear()
             self._tell()
             yield
 
-    def _leave(self, token: object) -> None:
-        with self._guard:
-            mine = self._holder is token
+    def _leave(self, holder: _Holder) -> None:
+        with shielded():
+            with _GUARD:
+                mine = holder in _held
+                if mine:
+                    _held.clear()
+                    self.running = ""
             if mine:
-                self.running, self._holder = "", None
-        if mine:
-            self._tell()
+                self._tell()
 
     def _tell(self) -> None:
         for act in list(self._watchers):
@@ -73,10 +124,18 @@ class Verbs:
                 self._watchers.remove(act)
 
 
-def _busy(verb: str, running: str) -> TrainingError:
+def _busy(verb: str, asks: Verbs, held: _Holder) -> TrainingError:
+    whose = "" if held.owner is asks else " of another Tuner"
+    where = f"in thread {held.thread!r}, for {seconds(time.monotonic() - held.since)}"
+    own = held.thread == threading.current_thread().name
     return TrainingError(
-        f"{verb}() while {running}() is running.",
-        rule="a Tuner does one thing at a time: two would train the same weights.",
-        likely=f"{running}() was begun by a panel, by another thread, or by a callback's own fit.",
-        next="wait for it, or tuner.stop() and call again.",
+        f"{verb}() while {held.verb}(){whose} is running ({where}).",
+        rule="one verb runs at a time in a kernel: two would move the same random streams"
+        + (", and train the same weights." if not whose else "."),
+        likely=f"{verb}() was called by a callback of {held.verb}()."
+        if own
+        else f"{held.verb}() was begun by a panel or by another thread.",
+        next=f"call {verb}() after {held.verb}() has ended."
+        if own
+        else f"wait for it, or {'the other ' if whose else ''}tuner.stop() and call again.",
     )

@@ -1,0 +1,131 @@
+"""The kernel's interrupt (SIGINT): held to the next safe point, raised again when everything is in order.
+
+Only the main thread receives it; in another thread everything here does nothing. Worker processes, which inherit
+the handlers at their fork, ignore it: whoever owns them ends them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from nbtune.errors import NbtuneError
+
+__all__ = ["Flag", "graceful", "shielded"]
+
+_CLEAN_UP = 5.0  # seconds after an interrupt was raised in which the clean-up is not broken off by another
+
+
+class Flag:
+    """A wish to stop. `threading.Event` would not do: a signal's handler that meets its own lock waits for ever."""
+
+    def __init__(self) -> None:
+        self._up = False
+
+    def set(self) -> None:
+        self._up = True
+
+    def clear(self) -> None:
+        self._up = False
+
+    def is_set(self) -> bool:
+        return self._up
+
+
+class _Handling:
+    """A `with` in which SIGINT goes to `handle`; before and after it, to whom it went before."""
+
+    _usual: Any = None
+    _pid = 0
+
+    def __enter__(self) -> Any:
+        usual = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and self.takes(usual):
+            self._usual, self._pid = usual, os.getpid()
+            signal.signal(signal.SIGINT, self._received)
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self._usual is not None:
+            signal.signal(signal.SIGINT, self._usual)
+            self.after(error)
+
+    def _received(self, number: int, frame: Any) -> None:
+        if os.getpid() == self._pid:
+            self.handle(number, frame)
+
+    def takes(self, usual: Any) -> bool:
+        """Is this the one to handle it, where `usual` does so far?"""
+        raise NotImplementedError
+
+    def handle(self, number: int, frame: Any) -> None:
+        """An interrupt came."""
+        raise NotImplementedError
+
+    def after(self, error: BaseException | None) -> None:
+        """The block has ended, by `error` or without."""
+        raise NotImplementedError
+
+
+class shielded(_Handling):  # noqa: N801 - reads as a verb's adjective: with shielded()
+    """Hold the kernel's interrupt until the block has ended, for a part that must not be broken in two."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, Any]] = []
+
+    def takes(self, usual: Any) -> bool:
+        return callable(usual)
+
+    def handle(self, number: int, frame: Any) -> None:
+        self._held.append((number, frame))
+
+    def after(self, error: BaseException | None) -> None:
+        for call in self._held:
+            self._usual(*call)
+
+
+class graceful(_Handling):  # noqa: N801 - as above
+    """The first interrupt calls `stop()` and is raised when the block ends; the second is raised at once.
+
+    Without `stop` the first is raised at once. Whatever comes after one that was raised is held until the block has
+    ended (for five seconds, lest a clean-up that hangs could not be broken off), and so is one that comes while a
+    `with` is being left. `came`: how many; `raised`: was one raised within the block?
+    """
+
+    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+        self._stop, self.came, self._at = stop, 0, 0.0
+        self._depth = len(_names(1))
+        self.raised = False
+
+    def takes(self, usual: Any) -> bool:
+        return usual is signal.default_int_handler  # else somebody else decides what an interrupt does
+
+    def handle(self, number: int, frame: Any) -> None:
+        self.came += 1
+        if self.came == 1 and self._stop is not None:
+            self._stop()
+            return
+        now = time.monotonic()
+        leaving = "__exit__" in _names(1)[: -self._depth]
+        if not leaving and (not self.raised or now - self._at > _CLEAN_UP):
+            self.raised, self._at = True, now
+            raise KeyboardInterrupt
+
+    def after(self, error: BaseException | None) -> None:
+        if self.came and (error is None or isinstance(error, NbtuneError)):  # such as: stopped before there was any
+            raise KeyboardInterrupt
+
+
+def _names(depth: int) -> list[str]:
+    """Names of the functions that run now, the innermost first, from the caller's caller on; this file's are ""."""
+    frame: Any = sys._getframe(depth + 1)
+    names = []
+    while frame is not None:
+        names.append("" if frame.f_globals is globals() else frame.f_code.co_name)
+        frame = frame.f_back
+    return names
