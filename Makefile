@@ -48,7 +48,7 @@ faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, hostile 
 notebooks: $(READY)  ## execute all notebooks and store their outputs in a normal form
 	$(BIN)/python scripts/notebooks.py store
 
-bench: $(READY)  ## each benchmark prints its ratio against a named peer
+bench: $(VENV)/installed-bench  ## each benchmark prints its ratio against a named peer
 	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
 
 clean:  ## remove what runs and tests left behind
@@ -62,7 +62,7 @@ $(BIN)/python:
 	$(or $(PYTHON),$(error nbtune needs Python 3.11 or later; name yours with: make PYTHON=/path/to/python3))\
 	 -m venv $(VENV)
 
-# One rule for the extras `notebook` and `test`; pip runs again only when one of the two files changed.
+# One rule for the extras `notebook`, `test` and `bench`; pip runs again only when one of the two files changed.
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing nbtune[$*] into $(VENV): the first time about 6 GB, a few minutes."
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'

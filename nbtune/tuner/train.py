@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from nbtune._cut import Cut
@@ -20,65 +21,75 @@ from nbtune.phases import Phase
 from nbtune.rates import Rates
 from nbtune.transaction import autocast_kept
 
-__all__ = ["augments", "train"]
+__all__ = ["Setting", "augments", "train"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One phase on one Learner, under the plan in force."""
+
+    learn: Any
+    cut: Cut
+    phase: Phase
+    rates: Rates
+    number: int
+    seed: int
+    still: Still | None
+    fresh: bool  # from weights drawn anew
+
+    @property
+    def trains(self) -> tuple[str, ...]:
+        """Names of the groups that train."""
+        return tuple(group.name for group in self.cut.training)
+
+    def record(self, steps: int, ended: str) -> PhaseRecord:
+        """What the history says of the phase after `steps`."""
+        still, phase = self.still, self.phase
+        return PhaseRecord(
+            number=self.number,
+            trains=_named(self.trains),
+            rates=dict(zip(self.rates.names, self.rates.values, strict=True)),
+            wd=phase.wd,
+            schedule=phase.schedule,
+            seed=self.seed,
+            steps=steps,
+            ended=ended,
+            cached=still is not None and still.cached,
+            why=(still.why if still is not None else "Nothing is still, so there is nothing to keep.") + _thread(),
+            proof=still.proof if still is not None else None,
+            augmented=augments(self.learn, self.cut, phase),
+            fresh=self.fresh,
+            lr_default=phase.lr is None,
+        )
 
 
 def train(
-    learn: Any,
-    cut: Cut,
-    phase: Phase,
-    rates: Rates,
+    setting: Setting,
     *,
-    number: int,
-    seed: int,
-    still: Still | None,
     cbs: Sequence[Any],
     begin: dict[str, Any] | None,
-    fresh: bool,
     stopped: Callable[[], bool],
     on_row: Callable[[dict[str, Any]], None],
     on_point: Callable[[Course, PhaseRecord], None],
     on_end: Callable[[Course, PhaseRecord], None],
 ) -> None:
-    """Train `phase`, from the position `begin` on, and hand its record to `on_end`, also when it raises.
+    """Train a phase, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
     It ends after the batch in which `stopped()` became true.
     """
-    live = [group.name for group in cut.training]
-    follow = Follow(number, f"phase {number}: {_named(live)}", on_row)
-    top = [rates.values[rates.names.index(name)] for name in live]
+    learn, phase, rates = setting.learn, setting.phase, setting.rates
+    follow = Follow(setting.number, f"phase {setting.number}: {_named(setting.trains)}", on_row)
+    top = [rates.values[rates.names.index(name)] for name in setting.trains]
     schedule = scheduler(phase.schedule, top, pct_start=phase.pct_start, div=phase.div, moms=learn.moms)
-    learn.opt = optimizer(learn, cut.lists(learn.model))
-
-    def record(ended: str) -> PhaseRecord:
-        return PhaseRecord(
-            number=number,
-            trains=_named(live),
-            rates=dict(zip(rates.names, rates.values, strict=True)),
-            wd=phase.wd,
-            schedule=phase.schedule,
-            seed=seed,
-            steps=follow.steps,
-            ended=ended,
-            cached=still is not None and still.cached,
-            why=(still.why if still is not None else "Nothing is still, so there is nothing to keep.") + _thread(),
-            proof=still.proof if still is not None else None,
-            augmented=augments(learn, cut, phase),
-            fresh=fresh,
-            lr_default=phase.lr is None,
-        )
+    learn.opt = optimizer(learn, setting.cut.lists(learn.model))
 
     def safe(course: Course) -> None:
-        on_point(course, record(f"was cut off after step {follow.steps}"))
+        on_point(course, setting.record(follow.steps, f"was cut off after step {follow.steps}"))
 
     course, error = Course(learn, follow, stopped, safe, begin), ""
     try:
-        with _set_up(learn, cut, phase, still):
-            if still is not None:
-                # The views' seed is that of the Tuner: those of one phase serve the next.
-                still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
-                still.stopped = stopped
-            seed_all(learn, seed)
+        with _set_up(setting, stopped):
+            seed_all(learn, setting.seed)
             with course.running():
                 _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
     except BaseException as raised:
@@ -89,7 +100,8 @@ def train(
             follow.close()
             if error:
                 course.settle()
-            on_end(course, record(_end(error, course.torn) if error else follow.ended or "finished"))
+            ended = _end(error, course.torn) if error else follow.ended or "finished"
+            on_end(course, setting.record(follow.steps, ended))
 
 
 def _thread() -> str:
@@ -106,14 +118,18 @@ def _end(error: str, torn: bool) -> str:
 
 
 @contextmanager
-def _set_up(learn: Any, cut: Cut, phase: Phase, still: Still | None) -> Iterator[None]:
+def _set_up(setting: Setting, stopped: Callable[[], bool]) -> Iterator[None]:
+    learn, phase, still = setting.learn, setting.phase, setting.still
     with ExitStack() as stack:
         stack.enter_context(quiet(learn))
         stack.enter_context(autocast_kept())
-        if not augments(learn, cut, phase):
+        if not augments(learn, setting.cut, phase):
             stack.enter_context(without_augmentation(learn))
         if still is not None:
             stack.callback(still.feed.close)
+            # The views' seed is that of the Tuner: those of one phase serve the next.
+            still.cache, still.views, still.seed = phase.cache, phase.views, setting.seed - setting.number + 1
+            still.stopped = stopped
         yield
 
 

@@ -16,7 +16,7 @@ from nbtune.tuner import checks
 from nbtune.tuner.held import Held
 from nbtune.tuner.queue import Part
 from nbtune.tuner.states import States, put_tensors
-from nbtune.tuner.train import train
+from nbtune.tuner.train import Setting, train
 
 __all__ = ["Training"]
 
@@ -63,17 +63,12 @@ class Training:
             part.position, self.torn = course.settled, course.torn
             self.history, self.at, self.fresh, self._rows = self._with(record), "last", False, ()
 
+        fresh = known[0].fresh if known else self.fresh
+        seed = self.seed + part.number - 1
         train(
-            self.learn,
-            self.held.cut,
-            part.phase,
-            rates,
-            number=part.number,
-            seed=self.seed + part.number - 1,
-            still=self.held.still,
+            Setting(self.learn, self.held.cut, part.phase, rates, part.number, seed, self.held.still, fresh),
             cbs=part.cbs,
             begin=part.position,
-            fresh=known[0].fresh if known else self.fresh,
             stopped=stopped,
             on_row=self._row,
             on_point=lambda course, record: self.on_point(course, self._with(record)),
