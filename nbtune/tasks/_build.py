@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError
+from nbtune.tasks._choices import Options
 from nbtune.tasks._broken import by_reason, check_broken, settle
 from nbtune.tasks._given import check_classes, check_straddling, read_given
 from nbtune.tasks._labels import missing, names_of
@@ -24,25 +25,7 @@ from nbtune.tasks.stacks import lazy
 from nbtune.tasks.targets import Target, read_target, unlabelled
 from nbtune.tasks.task import Task
 
-__all__ = ["Options", "Source", "build", "build_splits"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a user may choose of any source, as `from_frame` documents it."""
-
-    target: str | None = None
-    label_delim: str | None = None
-    objective: str | None = None
-    metrics: Any = None
-    valid: float = 0.2
-    test: float = 0.2
-    seed: int = 0
-    leave_out: Sequence[object] = ()
-    broken: str = "raise"
-    name: str | None = None
-    licence: str = "not stated"
-    nature: str = "real"
+__all__ = ["Source", "build", "build_splits"]
 
 
 @dataclass
