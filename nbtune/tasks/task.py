@@ -27,11 +27,18 @@ class Origin:
     """What a Learner was made from, so that saving knows architecture, classes and preprocessing."""
 
     task: Task
-    body: Body
+    body: Any  # a Body, or a TableBody
     n_out: int
     bs: int = 0
     bs_asked: int | None = None
     code: str = ""  # the call of task.learner that made it
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and spread that numbers are learnt on
+
+    def ready(self, items: Items) -> Any:
+        """Items as the dataset that the Learner's loaders take, marked as not for training."""
+        from nbtune.tasks._ready import dataset
+
+        return dataset(self.task.kind, self.body, items, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,8 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
+        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
