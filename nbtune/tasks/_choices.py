@@ -87,6 +87,7 @@ def written(call: str, first: str, given: Mapping[str, Any]) -> str:
     """The call that makes the task again, as far as a line can say it."""
     said = [first]
     for name, value in given.items():
-        if value is not None and value != ():
-            said.append(f"{name}={source(value) or '...'}")
+        if value is None or (isinstance(value, (tuple, list)) and not value):
+            continue
+        said.append(f"{name}={source(value) or '...'}")
     return f"nt.tasks.{call}({', '.join(said)})"

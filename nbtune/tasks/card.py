@@ -44,7 +44,7 @@ class Card:
 
     def __repr__(self) -> str:
         about = f"{self.name}: {self.nature} data, {self.source} ({self.licence}). {self.labelled}"
-        return f"{about} {self.left_out}".strip()
+        return " ".join(filter(None, (about, self.split, self.proposal, self.note if self.split else "", self.left_out)))
 
     @property
     def left_out(self) -> str:

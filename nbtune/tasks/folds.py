@@ -59,8 +59,8 @@ def _check(task: Task, k: int, codes: Any, aside: Aside) -> None:
     counts = np.bincount(codes[codes >= 0])
     least = int(counts[counts > 0].min()) if task.kind == "single" and aside.time is None else len(codes)
     what = "items of the smallest class"
-    if aside.group is not None and len(np.unique(components(aside))) < least:
-        least, what = len(np.unique(components(aside))), "groups"
+    if aside.group is not None and len(np.unique(components(aside, len(codes)))) < least:
+        least, what = len(np.unique(components(aside, len(codes)))), "groups"
     if not 2 <= k <= least:
         raise InputError(
             f"k={k} with {least:,} {what}." if k > least else f"k={k}.", rule=_RULE,
@@ -79,6 +79,6 @@ def _places(codes: Any, aside: Aside, k: int, seed: int) -> Iterator[tuple[Any, 
             for train, valid in TimeSeriesSplit(k).split(order):
                 yield order[train], order[valid]
         elif aside.group is not None or (aside.hashes and len(set(aside.hashes)) < len(aside.hashes)):
-            yield from StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(codes, codes, components(aside))
+            yield from StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(codes, codes, components(aside, len(codes)))
         else:
             yield from StratifiedKFold(k, shuffle=True, random_state=seed).split(codes, codes)

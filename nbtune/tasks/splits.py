@@ -81,7 +81,7 @@ def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float
 def _one(target: Target, aside: Aside, share: float, seed: int, more: int) -> Places:
     """The places of one split."""
     codes = strata(target)
-    together = components(aside)
+    together = components(aside, len(codes))
     if aside.group is not None:
         return _grouped(codes, together, share, seed)
     if target.kind == "single":
@@ -171,16 +171,15 @@ def strata(target: Target) -> Places:
     return np.asarray(ranks * min(10, max(1, len(first) // 5)) // len(first), dtype=np.int64)
 
 
-def components(aside: Aside) -> Places:
-    """A number an item: items of one group, or of equal contents, have the same."""
+def components(aside: Aside, n: int) -> Places:
+    """A number for each of `n` items: those of one group, or of equal contents, have the same."""
+    if aside.group is None and aside.hashes is None:
+        return np.arange(n)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     columns = [np.unique(np.asarray(one).astype(str), return_inverse=True)[1]
                for one in (aside.group, aside.hashes) if one is not None]  # fmt: skip
-    n = len(columns[0]) if columns else 0
-    if not columns:
-        raise AssertionError("nothing that could keep items together")
     links, offset = [], n
     for column in columns:
         links.append((np.arange(n), column + offset))
