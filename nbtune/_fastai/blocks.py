@@ -36,7 +36,6 @@ def opened(block: Any, source: Any) -> Opened | None:
         return None
     try:
         sets = block.datasets(source)
-        items = [*sets.train.items, *sets.valid.items]
         parts = len(sets.tls)
         labels = [_plain(one) for split in (sets.train, sets.valid) for one in _targets(split)] if parts == 2 else []
     except InputError:
@@ -55,8 +54,8 @@ def opened(block: Any, source: Any) -> Opened | None:
             next="nt.Tuner(Learner(block.dataloaders(source), ...)) trains it as it is",
         )  # fmt: skip
     splits = ["train"] * len(sets.train) + ["valid"] * len(sets.valid)
-    paths = _paths(sets, items)
-    ids = [f"item {at}" for at in range(len(items))] if paths is None else _names(paths)
+    paths = _paths(sets)
+    ids = [f"item {at}" for at in range(len(splits))] if paths is None else _names(paths)
 
     def take(place: int) -> Any:
         split, at = (sets.train, place) if place < len(sets.train) else (sets.valid, place - len(sets.train))
@@ -86,16 +85,25 @@ def _kind(sets: Any) -> str | None:
     return "regression" if "RegressionSetup" in names else "single" if "Categorize" in names else None
 
 
-def _paths(sets: Any, items: list[Any]) -> list[Path] | None:
-    """The files that the inputs are opened from, if the block only opens files."""
-    names = [type(step).__name__ for step in sets.tls[0].tfms.fs]
-    getters = [step for step in sets.tls[0].tfms.fs if not getattr(step, "__self__", None) is None]
-    opens = any("create" in str(getattr(step, "encodes", "")) or name == "PILBase.create"
-                for step, name in zip(sets.tls[0].tfms.fs, names, strict=True))  # fmt: skip
-    simple = len(names) == 1 and not getters
-    if simple and opens and items and all(isinstance(one, (str, Path)) for one in items):
-        return [Path(one) for one in items]
-    return None
+def _paths(sets: Any) -> list[Path] | None:
+    """The files that the inputs are opened from; None where anything else than a file is opened."""
+    steps = list(sets.tls[0].tfms.fs)
+    if not steps or str(getattr(steps[-1], "name", "")) != "PILBase.create":
+        return None
+    found = []
+    for split in (sets.train, sets.valid):
+        for item in _items(split):
+            for step in steps[:-1]:
+                item = step(item)
+            if not isinstance(item, (str, Path)):
+                return None
+            found.append(Path(item))
+    return found
+
+
+def _items(split: Any) -> list[Any]:
+    """What the pipelines begin with: rows of a frame are taken by their place."""
+    return [split.tls[0]._get(at) for at in range(len(split))]
 
 
 def _names(paths: list[Path]) -> list[str]:
@@ -110,5 +118,3 @@ def _common(paths: list[Path]) -> list[str]:
         while found and list(path.parts[: len(found)]) != found:
             found.pop()
     return found
-
-

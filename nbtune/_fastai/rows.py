@@ -22,7 +22,14 @@ class RowItems(ArrayItems):
     """
 
     def __init__(
-        self, codes: Tensor, numbers: Tensor, y: Tensor, ids: Sequence[str], split_idx: int, wrap: Any, joint: bool = True
+        self,
+        codes: Tensor,
+        numbers: Tensor,
+        y: Tensor,
+        ids: Sequence[str],
+        split_idx: int,
+        wrap: Any,
+        joint: bool = True,
     ) -> None:
         self.codes, self.numbers, self.joint = codes, numbers, joint
         self.x = torch.cat([codes.float(), numbers], 1)  # all of an item in one tensor, for digests

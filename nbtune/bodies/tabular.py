@@ -41,7 +41,9 @@ class Columns:
         """
         _check_rows(frame, (*self.categories, *self.numbers))
         codes = [self._codes(frame[name], known) for name, known in self.categories.items()]
-        raw = np.stack([_floats(frame[name]) for name in self.numbers], 1) if self.numbers else np.zeros((len(frame), 0))
+        raw = (
+            np.stack([_floats(frame[name]) for name in self.numbers], 1) if self.numbers else np.zeros((len(frame), 0))
+        )
         absent = np.isnan(raw)
         codes += [absent[:, self.numbers.index(name)] + 1 for name in self.gaps]
         filled = np.where(absent, np.array(self.medians), raw)
@@ -91,7 +93,8 @@ def _floats(column: pd.Series) -> Any:
         wrong = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
         raise InputError(
             f"column {column.name!r} holds {str(wrong.iloc[0] if len(wrong) else column.iloc[0])!r:.40}.",
-            rule="this column was a number in training.", likely="a unit, a word for missing values, or another column.",
+            rule="this column was a number in training.",
+            likely="a unit, a word for missing values, or another column.",
             next=f"df[{column.name!r}] = pd.to_numeric(df[{column.name!r}], errors='coerce')",
         ) from error  # fmt: skip
 
@@ -109,7 +112,8 @@ def _check_rows(frame: Any, names: tuple[str, ...]) -> None:
         raise InputError(
             f"rows without {', '.join(map(repr, absent[:6]))}{' …' if len(absent) > 6 else ''}.",
             rule=f"rows have the {len(names)} columns of the training: {', '.join(names[:12])}.",
-            likely="another table, or columns that were renamed.", next="df.rename(columns={...}), or add them as missing",
+            likely="another table, or columns that were renamed.",
+            next="df.rename(columns={...}), or add them as missing",
         )  # fmt: skip
 
 
@@ -133,7 +137,8 @@ class TableBody:
 
     def __repr__(self) -> str:
         cats, numbers = len(self.columns.categories), len(self.columns.numbers)
-        return f'Body "{self.name}": {short(self.params)} parameters, {cats} categories and {numbers} numbers. {self.source}'
+        inputs = f"{cats} categories and {numbers} numbers"
+        return f'Body "{self.name}": {short(self.params)} parameters, {inputs}. {self.source}'
 
     def _repr_html_(self) -> str:
         rows = [("parameters", short(self.params)), ("categories", len(self.columns.categories)),

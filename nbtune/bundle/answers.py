@@ -45,7 +45,7 @@ class Answer:
         while name in vocab:
             name += "_"
         if self.kind == "multi":
-            said: list[Any] = [[vocab[k] for k in np.flatnonzero(row > THRESHOLD)] for row in values]
+            said: list[Any] = [[name for name, p in zip(vocab, row, strict=True) if p > THRESHOLD] for row in values]
         else:
             said = [vocab[c] for c in values.argmax(axis=1)] if len(values) else []
         frame.insert(0, name, pd.Series(said, dtype=object if not len(said) or self.kind == "multi" else None))
@@ -62,7 +62,7 @@ def answer_of(card: Mapping[str, Any]) -> Answer:
 
 def answer_problem(card: Mapping[str, Any], outputs: int) -> str:
     """What is wrong with a card's `kind` and `scale`, in words; "" for nothing."""
-    kind, scale = card.get("kind", "single"), card.get("scale")
+    kind, scale = card.get("kind", "single"), card.get("scale") or []
     if kind not in ("single", "multi", "regression"):
         return "task has a kind that is none of single, multi and regression"
     if kind != "regression":

@@ -99,7 +99,12 @@ def _data(data: Mapping[str, Any]) -> list[str]:
     task, sizes = data["task"], data["task"].get("sizes")
     rows = [(field, _line(task[field])) for field in ("source", "licence", "nature", "note") if task.get(field)]
     if isinstance(sizes, Mapping) and sizes:
-        rows.append(("rows" if "categories" in data["preprocessing"] else "images", ", ".join(f"{_line(split)} {_line(n)}" for split, n in sizes.items())))
+        rows.append(
+            (
+                "rows" if "categories" in data["preprocessing"] else "images",
+                ", ".join(f"{_line(split)} {_line(n)}" for split, n in sizes.items()),
+            )
+        )
     return [_table(["", ""], rows)] if rows else ["Its author has not said on which data it was trained."]
 
 

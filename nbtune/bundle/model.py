@@ -100,7 +100,7 @@ class Model:
         """The network's inputs, `size` items at a time."""
         if isinstance(self.preprocessing, Columns):
             frame = getattr(getattr(items, "x", items), "frame", items) if hasattr(items, "ids") else items
-            inputs = self.preprocessing.prepare(frame)
+            inputs: tuple[Tensor, ...] = self.preprocessing.prepare(frame)
             if self.architecture is None and not self.preprocessing.sizes:
                 inputs = inputs[1:]  # a network of one's own on numbers alone
             return list(zip(*(torch.split(one, size) for one in inputs), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ def made_tabular(n_out: int, sizes: str, numbers: int, layers: str) -> nn.Module
         raise TypeError("sizes, numbers and layers are no sizes")
     pairs = [(int(n), int(wide)) for n, wide in (one.split("x") for one in sizes.split(",") if one)]
     widths = [sum(wide for _, wide in pairs) + numbers, *map(int, layers.split(",")), n_out]
-    total = sum(n * wide for n, wide in pairs) + sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    total = sum(n * wide for n, wide in pairs) + sum(a * b for a, b in itertools.pairwise(widths))
     if total > _PARAMETERS or min(widths) < 1 or any(0 in pair for pair in pairs):
         raise TypeError(f"{total:,} parameters, or none")
     from nbtune._fastai.rows import tabular_model

@@ -47,7 +47,8 @@ def labels_report(
     if not (np.isfinite(p).all() and p.min() >= 0 and p.max() <= 1 and np.isin(t, (0, 1)).all()):
         raise InputError(
             f"probabilities from {p.min():.4g} to {p.max():.4g}, targets {np.unique(t)[:5].tolist()}.",
-            rule="probabilities are 0 to 1, targets are 0 or 1.", likely="scores (logits), or a training that diverged.",
+            rule="probabilities are 0 to 1, targets are 0 or 1.",
+            likely="scores (logits), or a training that diverged.",
             next="probs = 1 / (1 + numpy.exp(-scores))",
         )  # fmt: skip
     looks, n_boot, t = whole("looks", looks, 1), whole("n_boot", n_boot, 2), t.astype(np.int64)
@@ -95,7 +96,9 @@ class LabelsReport:
     def sentence(self) -> str:
         """What the figures say, in plain words."""
         f1, exact = self.metrics["f1"], self.metrics["exact"]
-        never = [name for k, name in enumerate(self.vocab) if self.targets[:, k].any() and not self.predicted[:, k].any()]
+        never = [
+            name for k, name in enumerate(self.vocab) if self.targets[:, k].any() and not self.predicted[:, k].any()
+        ]
         silent = f"Never said: {', '.join(never[:6])}{' …' if len(never) > 6 else ''}." if never else ""
         first = (f"Macro F1 {f1} over {len(self.vocab)} labels; every label is right on {exact:.1%} "
                  f"of {len(self)} items.")  # fmt: skip
@@ -114,7 +117,11 @@ class LabelsReport:
                 self.targets[:, k] & self.predicted[:, k], self.targets[:, k], self.predicted[:, k]))  # fmt: skip
             cells = {
                 f"{metric}{part}": value
-                for metric, e in (("precision", wilson(hits, said)), ("recall", wilson(hits, support)), ("f1", self._f1[k]))
+                for metric, e in (
+                    ("precision", wilson(hits, said)),
+                    ("recall", wilson(hits, support)),
+                    ("f1", self._f1[k]),
+                )
                 for part, value in (("", e.value), ("_low", e.low), ("_high", e.high))
             }
             rows.append({"label": name, **cells, "support": support, "predicted": said})
@@ -135,7 +142,7 @@ class LabelsReport:
         return pd.DataFrame(made)
 
     def compare(self, other: LabelsReport) -> Estimate:
-        """Macro F1 of this less that of the other, on the same items (paired bootstrap). Raises InputError on others."""
+        """Macro F1 of this less that of the other, on the same items (paired bootstrap), else raises InputError."""
         if not isinstance(other, LabelsReport) or (other.digests, other.vocab) != (self.digests, self.vocab):
             raise InputError(
                 "a report on other items." if isinstance(other, LabelsReport) else f"a {type(other).__name__}.",
@@ -161,11 +168,15 @@ class LabelsReport:
 
     def __repr__(self) -> str:
         e = self.metrics
-        return f"Macro F1 {e['f1']}, micro F1 {e['f1_micro']} on {self.data} ({len(self)} items). {self.warning}".strip()
+        return (
+            f"Macro F1 {e['f1']}, micro F1 {e['f1_micro']} on {self.data} ({len(self)} items). {self.warning}".strip()
+        )
 
     def _repr_html_(self) -> str:
         rows = [(name, f"{e.value:.3f}", f"[{e.low:.3f}, {e.high:.3f}]") for name, e in self._metrics]
-        return html_value(f"Report on {self.data}", self.sentence, html_table(["metric", "value", "95 % interval"], rows))
+        return html_value(
+            f"Report on {self.data}", self.sentence, html_table(["metric", "value", "95 % interval"], rows)
+        )
 
 
 def _drawn(n: int, n_boot: int, seed: int) -> Ints:
@@ -197,4 +208,4 @@ def _estimates(said: Ints, true: Ints, n_boot: int, seed: int) -> Any:
         interval(float(np.nan_to_num(once[4][0, k])), many[4][:, k], (0.0, 1.0)) for k in range(true.shape[1])
     )
     order = ("f1", "f1_micro", "precision", "recall")
-    return tuple([*((name, found[name]) for name in order), ("exact", exact)]), labels
+    return (*((name, found[name]) for name in order), ("exact", exact)), labels

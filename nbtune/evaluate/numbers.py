@@ -86,8 +86,8 @@ class NumbersReport:
         worth = "no better than their mean" if r2.value <= 0 else f"{100 * r2.value:.0f} % of their spread is explained"
         low, high = 100 * r2.low, 100 * r2.high
         return " ".join(filter(None, (
-            f"Predictions of {', '.join(self.names[:4])} are off by {mae:.3g} on average, on {len(self)} items; {worth} "
-            f"[{low:.0f}, {high:.0f}].", self.warning)))  # fmt: skip
+            f"Predictions of {', '.join(self.names[:4])} are off by {mae:.3g} on average, on {len(self)} items; "
+            f"{worth} [{low:.0f}, {high:.0f}].", self.warning)))  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
         """A row a metric: metric, value, low, high."""
@@ -136,11 +136,16 @@ class NumbersReport:
 
     def __repr__(self) -> str:
         e = self.metrics
-        return f"MAE {e['mae']:.3g}, RMSE {e['rmse']:.3g}, R² {e['r2']} on {self.data} ({len(self)} items). " + self.warning
+        return (
+            f"MAE {e['mae']:.3g}, RMSE {e['rmse']:.3g}, R² {e['r2']} on {self.data} ({len(self)} items). "
+            + self.warning
+        )
 
     def _repr_html_(self) -> str:
         rows = [(name, f"{e.value:.4g}", f"[{e.low:.4g}, {e.high:.4g}]") for name, e in self._metrics]
-        return html_value(f"Report on {self.data}", self.sentence, html_table(["metric", "value", "95 % interval"], rows))
+        return html_value(
+            f"Report on {self.data}", self.sentence, html_table(["metric", "value", "95 % interval"], rows)
+        )
 
 
 def _columns(name: str, values: Any) -> Floats:

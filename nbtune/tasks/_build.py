@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError
-from nbtune.tasks._choices import Options
 from nbtune.tasks._broken import by_reason, check_broken, settle
+from nbtune.tasks._choices import Options
 from nbtune.tasks._given import check_classes, check_straddling, read_given
 from nbtune.tasks._labels import missing, names_of
 from nbtune.tasks._proposal import propose
@@ -85,8 +85,8 @@ def build_splits(source: Source, options: Options, target: Target, plan: Plan, s
         split=plan.said, proposal=proposal.why, skipped=dict(skipped),
     )  # fmt: skip
     return Task(
-        card.name, proposal.objective, proposal.metrics, target.vocab, card, *splits.values(),
-        code=source.code, kind=target.kind,
+        card.name, proposal.objective, proposal.metrics, target.vocab, card, splits["train"], splits["valid"],
+        splits["test"], source.code, target.kind,
     )  # fmt: skip
 
 
@@ -133,7 +133,9 @@ def _left_out(source: Source, classes: Sequence[object]) -> dict[str, str]:
             likely="a misspelling, or a class that is gone already.",
             next=f"the classes are {', '.join(sorted(set(names))[:12])}",
         )  # fmt: skip
-    skipped = {source.ids[at]: f"class {name!r} was left out, as asked" for at, name in enumerate(names) if name in gone}
+    skipped = {
+        source.ids[at]: f"class {name!r} was left out, as asked" for at, name in enumerate(names) if name in gone
+    }
     source.keep(np.array([name not in gone for name in names], dtype=bool))
     return skipped
 

@@ -10,24 +10,29 @@ from typing import Any, TypedDict
 from nbtune._source import source
 from nbtune.errors import InputError, InputTypeError
 
-__all__ = ["Choices", "Options", "options_of", "written"]
+__all__ = ["Asked", "Choices", "Options", "options_of", "written"]
 
 
-class Choices(TypedDict, total=False):
+class Asked(TypedDict, total=False):
     """Keywords of every `nbtune.tasks.from_…`; see `Options`."""
 
     target: str | None
     label_delim: str | None
     objective: str | None
     metrics: Any
-    valid: float
-    test: float
     seed: int
     leave_out: Sequence[object]
     broken: str
     name: str | None
     licence: str
     nature: str
+
+
+class Choices(Asked, total=False):
+    """The same, with the shares of the splits."""
+
+    valid: float
+    test: float
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,8 @@ _ELSEWHERE = {
     "valid_pct": "valid", "val": "valid", "valid_size": "valid", "test_size": "test", "random_state": "seed",
     "metric": "metrics", "problem_type": "target", "task": "target", "errors": "broken", "skip": "broken",
     "valid_col": "split", "valid_name": "split", "fn_col": "x", "label_col": "y", "y_names": "y", "groups": "group",
-    "item_tfms": "task.learner(..., augment=)", "batch_tfms": "task.learner(..., augment=)", "bs": "task.learner(..., bs=)",
+    "item_tfms": "task.learner(..., augment=)", "batch_tfms": "task.learner(..., augment=)",
+    "bs": "task.learner(..., bs=)",
     "procs": "nothing: missing values, categories and scale are seen to",
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ __all__ = ["check_spelling", "check_types", "missing", "names_of"]
 def missing(values: pd.Series) -> npt.NDArray[np.bool_]:
     """Which values are NaN, infinite, None or an empty text."""
     if pd.api.types.is_float_dtype(values):
-        return ~np.isfinite(values.to_numpy(dtype=float, na_value=np.nan))
+        return np.asarray(~np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)), dtype=bool)
     return np.array([_absent(value) for value in values], dtype=bool)
 
 

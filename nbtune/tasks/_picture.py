@@ -39,7 +39,9 @@ def _spread(task: Task) -> Chart:
     """Items a class, or a histogram of the first number."""
     if task.kind == "regression":
         values: Any = task.train.y if task.train.y.ndim == 1 else task.train.y[:, 0]
-        sentence = f"{task.name}: {task.vocab[0]} of {len(values):,} training items, {values.min():g} to {values.max():g}."
+        sentence = (
+            f"{task.name}: {task.vocab[0]} of {len(values):,} training items, {values.min():g} to {values.max():g}."
+        )
         figure, ax = chart(sentence, height=2.4)
         ax.hist(values, bins=30, color=COLD)
         ax.set_xlabel(task.vocab[0])

@@ -52,7 +52,10 @@ def _usual(target: Target) -> tuple[tuple[str, ...], str]:
     if target.kind == "regression":
         return ("mae", "r2"), "Proposed: the mean absolute error, which is in the target's own units, and R²."
     if target.kind == "multi":
-        return ("f1", "f1_micro"), "Proposed: macro F1, as accuracy would count the many labels that are rightly absent."
+        return (
+            "f1",
+            "f1_micro",
+        ), "Proposed: macro F1, as accuracy would count the many labels that are rightly absent."
     counts = np.bincount(target.y, minlength=len(target.vocab))
     low, high = int(counts[counts > 0].min()), int(counts.max())
     if high >= UNEVEN * low:

@@ -58,7 +58,7 @@ class Decoding:
 
 
 def prepared(x: Any, body: Any) -> Any:
-    """Pictures as uint8 [n, c, h, w] of the body's size: a tensor, or decoded at need where that takes too much room."""
+    """Pictures as uint8 [n, c, h, w] of the body's size: a tensor, or decoded at need where it takes more."""
     if not lazy(x):
         return body.prepare(x)
     made = Decoding(x, body)
@@ -77,5 +77,6 @@ def dataset(kind: str, body: Any, items: Items, split_idx: int) -> Any:
     if isinstance(items.x, Rows):
         from nbtune._fastai.rows import RowItems
 
-        return RowItems(*body.prepare(items.x.frame), y, items.ids, split_idx, wrap, body.joint)
+        codes, numbers = body.prepare(items.x.frame)
+        return RowItems(codes, numbers, y, items.ids, split_idx, wrap, body.joint)
     return ArrayItems(prepared(items.x, body), y, items.ids, split_idx, wrap)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nbtune.bodies.decode import most_pixels, treatment
 
-__all__ = ["Look", "THREADS", "look_at", "scan"]
+__all__ = ["THREADS", "Look", "look_at", "scan"]
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))  # reading waits for the disk; hashing and decoding leave the lock
 _TAIL = 64  # bytes at the end of a JPEG file, among which its end marker stands
@@ -74,7 +74,7 @@ def _picture(path: Path, file: IO[bytes], stamp: tuple[int, int], digest: str) -
                 _whole(image, file, stamp[0])
     except Image.DecompressionBombError:
         return Look(path, f"more than {most_pixels() / 1e6:.0f} megapixels", stamp=stamp, digest=digest)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return Look(path, "no picture, or of a kind that Pillow does not read", stamp=stamp, digest=digest)
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         return Look(path, _words(error), stamp=stamp, digest=digest)

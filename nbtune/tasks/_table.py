@@ -82,7 +82,7 @@ def _check_mixed(column: pd.Series) -> None:
     if 0.5 < share < 1:
         odd = known[numbers.isna()].astype(str).unique()[:5]
         raise InputTypeError(
-            f"column {column.name!r}: {share:.0%} of its texts are numbers, and others are {', '.join(map(repr, odd))}.",
+            f"column {column.name!r}: {share:.0%} of its texts are numbers, others are {', '.join(map(repr, odd))}.",
             rule="the values of a column are all numbers or all categories.",
             likely="a word for missing values, a unit, or a decimal comma.",
             next=f"pd.to_numeric(df[{column.name!r}], errors='coerce'), or categories=[{column.name!r}] "

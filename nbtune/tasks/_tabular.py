@@ -65,7 +65,8 @@ def _own(columns: Columns, body: Any, n_out: int) -> tuple[TableBody, nn.Module]
             rule=f"the network takes {takes} and gives a tensor of scores.",
             likely="a network for images, or for another table.",
             next='task.learner("tabular")' if joint
-            else f"task.learner(nn.Sequential(nn.Linear({len(columns.numbers)}, 64), nn.ReLU(), nn.Linear(64, {n_out})))",
+            else f"task.learner(nn.Sequential(nn.Linear({len(columns.numbers)}, 64), nn.ReLU(), "
+            f"nn.Linear(64, {n_out})))",
         ) from cause  # fmt: skip
     finally:
         for part, mode in modes.items():
@@ -73,7 +74,8 @@ def _own(columns: Columns, body: Any, n_out: int) -> tuple[TableBody, nn.Module]
     if shape != [2, n_out]:
         raise InputError(
             f"{type(model).__name__} gives {shape} for two rows.", rule=f"it gives [2, {n_out}] here.",
-            likely="a head for another number of classes.", next=f"nn.Sequential(network, nn.Linear({shape[-1]}, {n_out}))",
+            likely="a head for another number of classes.",
+            next=f"nn.Sequential(network, nn.Linear({shape[-1]}, {n_out}))",
         )  # fmt: skip
     params = sum(p.numel() for p in model.parameters())
     source = "The user's own network on rows."
@@ -85,7 +87,11 @@ def _checked(layers: Any) -> tuple[int, ...]:
     if layers is None:
         return LAYERS
     several = isinstance(layers, Sequence) and not isinstance(layers, str)
-    if several and layers and all(isinstance(one, int) and not isinstance(one, bool) and 0 < one < 10**6 for one in layers):
+    if (
+        several
+        and layers
+        and all(isinstance(one, int) and not isinstance(one, bool) and 0 < one < 10**6 for one in layers)
+    ):
         return tuple(layers)
     raise InputTypeError(
         f"layers={layers!r:.60}.", rule="layers is a list of widths, each a whole number of 1 or more.",

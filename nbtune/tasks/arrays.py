@@ -39,8 +39,8 @@ def from_arrays(
     Example:
         >>> from sklearn.datasets import load_wine
         >>> wine = load_wine()
-        >>> from_arrays(wine.data, wine.target, columns=wine.feature_names, vocab=wine.target_names, name="wine")
-        Task wine: tell 3 classes apart (class_0, class_1, class_2). 107 training, 35 validation and 36 test rows, 3 classes.
+        >>> from_arrays(wine.data, wine.target, columns=wine.feature_names, vocab=["a", "b", "c"], name="wine")
+        Task wine: tell 3 classes apart (a, b, c). 106 training, 36 validation and 36 test rows, 3 classes.
     """
     given = options_of("from_arrays", _OWN, options)
     array = _as_array(x)
@@ -53,7 +53,7 @@ def from_arrays(
     ids = [f"item {at}" for at in range(len(array))]
     source = Source(
         "from_arrays", given.name or "arrays", f"{len(array):,} images in an array", code, as_uint8(array), values, ids,
-        Aside(*(None if one is None else np.asarray(one) for one in (group, time, split))),
+        Aside(group, time, split),
     )  # fmt: skip
     return build(source, given)
 
@@ -70,7 +70,9 @@ def _rows(array: Any, values: Any, columns: Sequence[str] | None, aside: tuple[A
     targets = values.to_frame() if isinstance(values, pd.Series) else values
     inner = [f"target {name}" if name in names else str(name) for name in targets.columns]
     frame[inner] = targets.to_numpy() if len(inner) > 1 else targets
-    known = {word: np.asarray(one) for word, one in zip(("group", "time", "split"), aside, strict=True) if one is not None}
+    known = {
+        word: np.asarray(one) for word, one in zip(("group", "time", "split"), aside, strict=True) if one is not None
+    }
     for word, one in known.items():
         frame[f" {word}"] = one
     beside = tuple(f" {word}" if word in known else None for word in ("group", "time", "split"))
@@ -130,7 +132,8 @@ def _named(values: Any, vocab: Sequence[object] | None) -> Any:
             f"vocab of {len(names)} names for labels from {known.min()} to {known.max()}." if whole
             else f"vocab for labels of {values.dtype}.",
             rule="vocab has a different name for each whole number from 0 to the highest label.",
-            likely="labels that count from 1." if whole and known.max() == len(names) else "labels that are names already, "
+            likely="labels that count from 1." if whole and known.max() == len(names)
+            else "labels that are names already, "
             "or another vocab.",
             next="y - 1" if whole and known.max() == len(names) else "vocab=None",
         )  # fmt: skip

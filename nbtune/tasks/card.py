@@ -44,7 +44,9 @@ class Card:
 
     def __repr__(self) -> str:
         about = f"{self.name}: {self.nature} data, {self.source} ({self.licence}). {self.labelled}"
-        return " ".join(filter(None, (about, self.split, self.proposal, self.note if self.split else "", self.left_out)))
+        return " ".join(
+            filter(None, (about, self.split, self.proposal, self.note if self.split else "", self.left_out))
+        )
 
     @property
     def left_out(self) -> str:
@@ -63,7 +65,9 @@ class Card:
             *[(name, text) for name, text in (("split", self.split), ("left out", self.left_out)) if text],
             ("split digest", self.split_digest[:16] + "…"),
         ]
-        return html_value(self.name, " ".join(filter(None, (self.labelled, self.proposal, self.note))), html_table(["", ""], rows))
+        return html_value(
+            self.name, " ".join(filter(None, (self.labelled, self.proposal, self.note))), html_table(["", ""], rows)
+        )
 
 
 def _spread(counts: dict[str, int]) -> str:

@@ -59,8 +59,8 @@ def from_datablock(block: Any, source: Any, **options: Unpack[Choices]) -> Task:
     code = written("from_datablock", "block, source", options)
     aside = Aside(None, None, found.splits, x.hashes)
     values = as_columns(found.labels)
-    return build(Source("from_datablock", given.name or "datablock", said, code, x, values, ids, aside, offenders, notes),
-                 given)  # fmt: skip
+    name = given.name or "datablock"
+    return build(Source("from_datablock", name, said, code, x, values, ids, aside, offenders, notes), given)
 
 
 def _picture(value: Any) -> Any:

@@ -16,7 +16,7 @@ from nbtune.tasks._csv import read_table
 from nbtune.tasks._given import NAMES
 from nbtune.tasks._pictures import looked_at
 from nbtune.tasks._walk import Walk, existing_folder, walk
-from nbtune.tasks.frame import column_of, pictures_of
+from nbtune.tasks.frame import pictures_of
 from nbtune.tasks.splits import Aside
 from nbtune.tasks.task import Task
 
@@ -58,7 +58,7 @@ def from_folder(
         raise InputTypeError(
             "from_folder with x=, y= or split=, and without labels=.",
             rule="x, y and split are columns of a labels file.", likely="the labels file was not named.",
-            next=f"from_folder({str(path)!r}, labels={_tables(walk(root))[:1] or ['labels.csv']!r})".replace("['", "'").replace("']", "'"),
+            next=f"from_folder({str(path)!r}, labels={(_tables(root) or ['labels.csv'])[0]!r})",
         )  # fmt: skip
     return build(_from_tree(root, group, time, given.name or root.resolve().name, code), given)
 
@@ -87,7 +87,9 @@ def _from_tree(root: Path, group: Any, time: Any, name: str, code: str) -> Sourc
     if found.others:
         kinds = ", ".join(f"{n:,} × {suffix}" for suffix, n in found.others.most_common(6))
         notes.append(f"Files that are no pictures were passed over: {kinds}.")
-    aside = Aside(_called("group", group, files), _called("time", time, files), splits if nested else None, pictures.hashes)
+    aside = Aside(
+        _called("group", group, files), _called("time", time, files), splits if nested else None, pictures.hashes
+    )
     return Source(
         "from_folder", name, f"the folder {root.resolve().name!r}", code, pictures, pd.Series(classes, dtype=object),
         ids, aside, {**offenders, **bad}, notes,
@@ -99,7 +101,8 @@ def _called(name: str, made: Any, files: list[Path]) -> list[object] | None:
         return None
     if not callable(made):
         raise InputTypeError(
-            f"{name}={made!r:.60} without labels=.", rule=f"{name} is a function of a path, or a column of a labels file.",
+            f"{name}={made!r:.60} without labels=.",
+            rule=f"{name} is a function of a path, or a column of a labels file.",
             likely="a column, and the labels file was not named.",
             next=f'{name}=lambda path: path.stem.split("_")[0], or labels="labels.csv"',
         )  # fmt: skip
@@ -150,16 +153,17 @@ def _label_column(frame: pd.DataFrame, taken: set[Any]) -> str:
     )  # fmt: skip
 
 
-def _tables(found: Walk) -> list[str]:
-    return sorted(p.name for p in found.root.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".txt"))
+def _tables(root: Path) -> list[str]:
+    return sorted(p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".tsv", ".txt"))
 
 
 def _flat(root: Path, found: Walk) -> InputError:
-    tables = _tables(found)
+    tables = _tables(root)
     return InputError(
         f"{len(found.files):,} pictures in {str(root)!r} itself, and no folder of a class.",
         rule="pictures stand in a folder for each class, or a labels file says what they are.",
-        likely="a labels file that was not named." if tables else "the folder of one class instead of the one above it.",
+        likely="a labels file that was not named." if tables
+        else "the folder of one class instead of the one above it.",
         next=f"from_folder({str(root)!r}, labels={tables[0]!r})" if tables else f"from_folder({str(root.parent)!r})",
     )  # fmt: skip
 

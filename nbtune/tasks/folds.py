@@ -79,6 +79,8 @@ def _places(codes: Any, aside: Aside, k: int, seed: int) -> Iterator[tuple[Any, 
             for train, valid in TimeSeriesSplit(k).split(order):
                 yield order[train], order[valid]
         elif aside.group is not None or (aside.hashes and len(set(aside.hashes)) < len(aside.hashes)):
-            yield from StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(codes, codes, components(aside, len(codes)))
+            yield from StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(
+                codes, codes, components(aside, len(codes))
+            )
         else:
             yield from StratifiedKFold(k, shuffle=True, random_state=seed).split(codes, codes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
@@ -86,8 +87,7 @@ def pictures_of(
     frame, names, values = frame[first], names[first], values[first]
     ids = names.tolist()
     pictures, bad, said_of = looked_at([root / one for one in ids], ids)
-    columns = [_aside(frame, column, word) for column, word in zip(aside, ("group", "time", "split"), strict=True)]
-    known = Aside(*columns, pictures.hashes)
+    known = replace(_asides(frame, aside), hashes=pictures.hashes)
     return Source(call, name, said, code, pictures, values.reset_index(drop=True), ids, known, {**bad, **offenders},
                   [*notes, *said_of])  # fmt: skip
 
@@ -107,17 +107,17 @@ def rows_of(
     if inside:
         raise InputError(
             f"x holds {', '.join(map(repr, inside))}, which is y.", rule="a label is not among its own inputs.",
-            likely="all columns of the frame were given.", next=f"x={[one for one in chosen if one not in targets]!r:.200}",
+            likely="all columns of the frame were given.",
+            next=f"x={[one for one in chosen if one not in targets]!r:.200}",
         )  # fmt: skip
     cats, conts, inputs, notes = columns_of(frame[chosen], categories)
-    columns = [_aside(frame, column, word) for column, word in zip(aside, ("group", "time", "split"), strict=True)]
     ids = [f"row {one}" for one in frame.index]
     if len(set(ids)) < len(ids):
         ids = [f"row {at}" for at in range(len(frame))]
         notes.append("The frame's index has duplicates: rows are named by their place.")
     rows = Rows(inputs.reset_index(drop=True), cats, conts)
     return Source(call, name, f"a table of {len(frame):,} rows and {len(chosen)} columns", code, rows,
-                  values.reset_index(drop=True), ids, Aside(*columns), {}, notes)  # fmt: skip
+                  values.reset_index(drop=True), ids, _asides(frame, aside), {}, notes)  # fmt: skip
 
 
 def column_of(frame: pd.DataFrame, name: Any, word: str) -> Any:
@@ -138,8 +138,13 @@ def _labels(frame: pd.DataFrame, y: Any) -> pd.Series | pd.DataFrame:
     return frame[[column_of(frame, one, "y") for one in y]]
 
 
-def _aside(frame: pd.DataFrame, column: Any, word: str) -> Any:
-    return None if column is None else frame[column_of(frame, column, word)].to_numpy()
+def _asides(frame: pd.DataFrame, columns: tuple[Any, ...]) -> Aside:
+    """The columns of group, time and split."""
+    group, time, split = (
+        None if column is None else frame[column_of(frame, column, word)].to_numpy()
+        for column, word in zip(columns, ("group", "time", "split"), strict=True)
+    )
+    return Aside(group, time, split)
 
 
 def _named_twice(names: pd.Series, values: pd.Series | pd.DataFrame) -> dict[str, str]:

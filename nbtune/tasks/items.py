@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbtune.errors import InputError, InputTypeError
-from nbtune.tasks.stacks import Files, Fetched, Rows
+from nbtune.tasks.stacks import Fetched, Files, Rows
 
 __all__ = ["Items"]
 

@@ -31,9 +31,10 @@ class Aside:
 
     def take(self, places: Places) -> Aside:
         """The same of these items."""
-        arrays = [None if one is None else np.asarray(one)[places] for one in (self.group, self.time, self.given)]
-        hashes = None if self.hashes is None else [self.hashes[at] for at in places]
-        return Aside(*arrays, hashes)
+        group, time, given = (
+            None if one is None else np.asarray(one)[places] for one in (self.group, self.time, self.given)
+        )
+        return Aside(group, time, given, None if self.hashes is None else [self.hashes[at] for at in places])
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +70,13 @@ def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float
     for number, (name, share) in enumerate(shares.items()):
         chosen = _one(target.take(rest), aside.take(rest), share / left, seed + number, len(shares) - number)
         found[name], rest, left = rest[chosen], np.delete(rest, chosen), left - share
-    how = "stratified by class" if target.kind == "single" else (
-        "stratified by each item's rarest label" if target.kind == "multi" else "stratified by tenths of the target")
+    how = (
+        "stratified by class"
+        if target.kind == "single"
+        else (
+            "stratified by each item's rarest label" if target.kind == "multi" else "stratified by tenths of the target"
+        )
+    )
     if aside.group is not None:
         how += f"; the {len(np.unique(np.asarray(aside.group)[places]))} groups stay together"
     nothing = np.zeros(0, dtype=np.int64)
@@ -142,7 +148,8 @@ def _by_time(aside: Aside, places: Places, shares: dict[str, float]) -> Plan:
             rule="items of one moment stay in one split, and each split has items.",
             likely="a year or a day instead of a moment.", next="time= with a finer column, or group=",
         )  # fmt: skip
-    return Plan(*parts, f"By time: training until before {ranked[cuts[0]]}, testing from {ranked[min(cuts[1], n - 1)]}.")
+    starts = ranked[cuts[0]], ranked[min(cuts[1], n - 1)]
+    return Plan(parts[0], parts[1], parts[2], f"By time: trained on before {starts[0]}, tested on from {starts[1]}.")
 
 
 def _given(target: Target, aside: Aside, valid: float, test: float, seed: int) -> Plan:

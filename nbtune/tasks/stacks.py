@@ -147,7 +147,7 @@ class Rows(_Stack):
     def digest(self) -> bytes:
         """Of all values and column names, in order."""
         known = hashlib.sha256("\n".join((*self.cats, "", *self.conts)).encode())
-        plain = self.frame[list((*self.cats, *self.conts))].astype({name: str for name in self.cats})
+        plain = self.frame[[*self.cats, *self.conts]].astype(dict.fromkeys(self.cats, str))
         known.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().astype("<u8").tobytes())
         return known.digest()
 

@@ -55,7 +55,7 @@ def as_columns(values: Any, name: str = "label") -> pd.Series | pd.DataFrame:
 def unlabelled(values: pd.Series | pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which items have no target: NaN, infinite, None or an empty text."""
     if isinstance(values, pd.DataFrame):
-        return np.any([missing(values[name]) for name in values.columns], axis=0)
+        return np.asarray(np.any([missing(values[name]) for name in values.columns], axis=0), dtype=bool)
     return missing(values)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbtune.errors import InputError, InputTypeError
 from nbtune.tasks._build import Source, build
-from nbtune.tasks._choices import Choices, options_of, written
+from nbtune.tasks._choices import Asked, options_of, written
 from nbtune.tasks._fetched import fetched, picture_of
 from nbtune.tasks.arrays import _named, _rows
 from nbtune.tasks.splits import Aside
@@ -20,10 +20,10 @@ __all__ = ["from_torch"]
 
 
 def from_torch(
-    train: Any, valid: Any = None, test: Any = None, *, vocab: Sequence[object] | None = None,
-    **options: Unpack[Choices],
+    train: Any, valid: Any = 0.2, test: Any = 0.2, *, vocab: Sequence[object] | None = None,
+    **options: Unpack[Asked],
 ) -> Task:  # fmt: skip
-    """A task from a torch dataset of (input, label) pairs; `valid` and `test` where they are given, else drawn.
+    """A task from a torch dataset of (input, label) pairs; `valid` and `test` are datasets, or shares to draw.
 
     An input is a PIL image, an array [h, w] or [h, w, 3], a tensor [c, h, w] (uint8, or float of 0 to 1), or a vector
     [columns]: then it is a table. Inputs are the same at every look: augmentation belongs to `task.learner`. Every
@@ -34,8 +34,9 @@ def from_torch(
         InputError, InputTypeError: no dataset, items that are no pairs or change from look to look, normalised
             inputs, or labels or splits that cannot be trained on.
     """
-    given = options_of("from_torch", ("vocab",), options)
-    sets = {name: one for name, one in (("train", train), ("valid", valid), ("test", test)) if one is not None}
+    shares = {name: one for name, one in (("valid", valid), ("test", test)) if isinstance(one, float)}
+    given = options_of("from_torch", ("vocab",), {**shares, **options})
+    sets = {name: one for name, one in (("train", train), ("valid", valid), ("test", test)) if name not in shares}
     for name, one in sets.items():
         _check_set(name, one)
     starts = np.cumsum([0, *(len(one) for one in sets.values())])
@@ -90,9 +91,9 @@ def _fitting(vocab: Any) -> Any:
 def _plain(labels: list[Any]) -> Any:
     """Labels without torch: numbers, names, or an array [n, k]."""
     found = [one.detach().cpu().numpy() if hasattr(one, "detach") else one for one in labels]
-    if all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iufb" for one in found):
-        if len({len(one) for one in found}) == 1:
-            return np.stack(found)
+    rows = all(isinstance(one, np.ndarray) and one.ndim == 1 and one.dtype.kind in "iufb" for one in found)
+    if rows and len({len(one) for one in found}) == 1:
+        return np.stack(found)
     return [one.item() if isinstance(one, (np.ndarray, np.generic)) and one.ndim == 0 else one for one in found]
 
 
@@ -101,22 +102,21 @@ def _is_vector(one: Any) -> bool:
 
 
 def _check_set(name: str, one: Any) -> None:
-    if hasattr(one, "__len__") and hasattr(one, "__getitem__") and not isinstance(one, (str, bytes, dict)):
-        if hasattr(one, "batch_size") or hasattr(one, "dataset") and hasattr(one, "sampler"):
-            pass
-        elif len(one):
+    sequence = hasattr(one, "__len__") and hasattr(one, "__getitem__") and not isinstance(one, (str, bytes, dict))
+    if sequence and not hasattr(one, "batch_size"):
+        if len(one):
             return
-        else:
-            raise InputError(
-                f"{name} is a dataset without items.", rule="a dataset has items.",
-                likely="a split or a filter that left nothing.", next=f"look at len({name})",
-            )  # fmt: skip
-    loader = hasattr(one, "dataset") and not hasattr(one, "indices")
+        raise InputError(
+            f"{name} is a dataset without items.", rule="a dataset has items.",
+            likely="a split or a filter that left nothing.", next=f"look at len({name})",
+        )  # fmt: skip
+    loader = hasattr(one, "batch_size")
     raise InputTypeError(
         f"{name} is of type {type(one).__name__}.",
         rule="from_torch takes datasets with a length, whose items are (input, label) pairs.",
         likely="a DataLoader, which has the dataset inside." if loader else "a stream without a length, or the arrays.",
-        next=f"nt.tasks.from_torch({name}.dataset)" if loader else "nt.tasks.from_torch(list(stream)), or from_arrays(x, y)",
+        next=f"nt.tasks.from_torch({name}.dataset)" if loader
+        else "nt.tasks.from_torch(list(stream)), or from_arrays(x, y)",
     )  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def _no_pair(name: str, at: int, found: Any) -> InputTypeError:
     return InputTypeError(
         f"item {at} of {name} is {f'{len(found)} values' if several else f'of type {type(found).__name__}'}.",
         rule="an item is a pair of an input and its label.",
-        likely="several inputs, or boxes and masks beside the label." if several else "a record, or an input without its label.",
+        likely="several inputs, or boxes and masks beside the label." if several
+        else "a record, or an input without its label.",
         next="wrap the dataset, so that its items are (input, label)",
     )  # fmt: skip

@@ -14,7 +14,6 @@ from nbtune._cut import Cut, Grouping
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.cache import Store
 from nbtune.checkpoints import RunFolder
-from nbtune.evaluate import Report
 from nbtune.finder import Fingerprint, LRCurve, range_test
 from nbtune.freeze import FreezePlan, FreezeProof, groups_of
 from nbtune.groups import LayerGroup
@@ -365,7 +364,7 @@ class Tuner(Questions):
     # What came of it
 
     @verb
-    def evaluate(self, dl: Any = None) -> Report:
+    def evaluate(self, dl: Any = None) -> Any:
         """A Report on the test set, with 95 % intervals; counts how often that set has been looked at.
 
         `dl`: other labelled data instead. Raises InputError without a test set.
