@@ -83,11 +83,11 @@ class NumbersReport:
     def sentence(self) -> str:
         """What the figures say, in plain words."""
         mae, r2 = self.metrics["mae"], self.metrics["r2"]
-        worth = "no better than their mean" if r2.value <= 0 else f"{100 * r2.value:.0f} % of their spread is explained"
-        low, high = 100 * r2.low, 100 * r2.high
-        return " ".join(filter(None, (
-            f"Predictions of {', '.join(self.names[:4])} are off by {mae:.3g} on average, on {len(self)} items; "
-            f"{worth} [{low:.0f}, {high:.0f}].", self.warning)))  # fmt: skip
+        off = f"Predictions of {', '.join(self.names[:4])} are off by {mae:.3g} on average, on {len(self)} items."
+        worth = f"{100 * r2.value:.0f} % of their spread is explained [{100 * r2.low:.0f}, {100 * r2.high:.0f}]."
+        if r2.value <= 0:
+            worth = f"Their mean would do as well or better: R² is {r2:.2f}."
+        return " ".join(filter(None, (off, worth, self.warning)))
 
     def frame(self) -> pd.DataFrame:
         """A row a metric: metric, value, low, high."""
