@@ -32,12 +32,15 @@ def pixels(image: Image.Image) -> Bytes:
     Raises:
         InputError: pixels of 32 bits on no scale that is known.
     """
-    upright = ImageOps.exif_transpose(image)
+    image.load()  # a PNG may have its EXIF data behind the pixels
+    turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    upright = ImageOps.exif_transpose(image) if turned else image  # which would copy it in any case
     if upright.mode.startswith("I;16"):
         return _from_16(np.asarray(upright))
     if upright.mode in ("I", "F"):
         return _from_32(np.asarray(upright))
-    return np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
+    mode = "L" if upright.mode in _GREY else "RGB"
+    return np.asarray(upright if upright.mode == mode else upright.convert(mode))
 
 
 def _from_16(values: npt.NDArray[Any]) -> Bytes:

@@ -198,7 +198,7 @@ def components(aside: Aside, n: int) -> Places:
 
 def _check_counts(target: Target, least: int) -> None:
     counts = np.bincount(target.y, minlength=len(target.vocab))
-    few = {target.vocab[c]: int(n) for c, n in enumerate(counts) if n < least}
+    few = {target.vocab[c]: int(n) for c, n in enumerate(counts) if 0 < n < least}
     if few:
         said = ", ".join(f"{name!r} has {n}" for name, n in list(few.items())[:8])
         more = f" and {len(few) - 8} more" if len(few) > 8 else ""
