@@ -82,7 +82,10 @@ def metric_of(kind: str, name: Any, loss: Any) -> Any:
         return name
     made = {"single": METRICS, "multi": _MULTI}.get(kind, {})
     if name in made:
-        return made[name]()
+        metric = made[name]()
+        if kind == "multi" and isinstance(metric, AccumMetric):
+            metric._name = name  # fastai calls macro and micro F1 the same, and a history keeps one of a name
+        return metric
     if name in _NUMBERS:
         function = partial(_in_units, _NUMBERS[name], getattr(loss, "activation", _same))
         return AccumMetric(function, flatten=False, name=name)
