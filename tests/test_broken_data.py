@@ -15,7 +15,7 @@ from PIL import Image
 import nbtune as nt
 from broken_files import EXIF, bomb, class_folders, good, grey_ramp, jpeg
 from nbtune.bodies.decode import decode, pixels
-from nbtune.errors import InputError, InputTypeError, MissingFileError, NbtuneError
+from nbtune.errors import InputError, MissingFileError
 from nbtune.tasks._ready import Decoding
 from nbtune.tasks._scan import look_at
 from nbtune.tasks.stacks import Files
@@ -108,7 +108,8 @@ def test_exif_is_applied_and_said(tmp_path: Path) -> None:
     wide = Image.fromarray(grey_ramp(255).astype(np.uint8)).resize((40, 16))
     turned = _saved(tmp_path / "x.jpg", wide, exif=EXIF, quality=95)
     assert turned.shape == (40, 16)
-    assert turned[0].mean() < 20 and turned[-1].mean() > 235  # what was left is at the top
+    assert turned[0].mean() < 20  # what was left is at the top
+    assert turned[-1].mean() > 235
     look = look_at(tmp_path / "x.jpg")
     assert look.size == (40, 16)
     assert look.treated == ("turned as its EXIF data say",)
@@ -254,7 +255,8 @@ def test_missing_files_rows_without_a_name_or_a_label_and_files_in_two_rows_are_
 
 @pytest.mark.parametrize(
     ("separator", "encoding", "said"),
-    [(",", "utf-8", "UTF-8, separated by comma"), (";", "cp1252", "Windows-1252"), ("\t", "utf-16", "UTF-16, separated by tab"),
+    [(",", "utf-8", "UTF-8, separated by comma"), (";", "cp1252", "Windows-1252"),
+     ("\t", "utf-16", "UTF-16, separated by tab"),
      ("|", "utf-8-sig", "UTF-8, separated by bar")],
 )  # fmt: skip
 def test_a_labels_file_is_read_whatever_its_separator_and_encoding(
@@ -266,87 +268,6 @@ def test_a_labels_file_is_read_whatever_its_separator_and_encoding(
     task = nt.tasks.from_folder(root, labels="labels.csv")
     assert task.vocab == ("größe", "klein")
     assert said in task.card.note
-
-
-# Labels and targets
-
-FRAME = pd.DataFrame({"x": np.arange(40.0), "y": ["a", "b"] * 20})
-
-
-def _labels(values: Any) -> pd.DataFrame:
-    return FRAME.assign(y=pd.Series(list(values), dtype=object))
-
-
-LABELS: dict[str, tuple[pd.DataFrame, dict[str, Any], str, str]] = {
-    "one class": (_labels(["a"] * 40), {}, "40 items of one class, 'a'", "value_counts"),
-    "a class of one": (_labels(["a", "b"] * 19 + ["a", "c"]), {}, "'c' has 1", "leave_out=('c',)"),
-    "white space": (_labels(["a", "b ", "b", "a"] * 10), {}, "'b '. 'b' is a class too", "str.strip()"),
-    "mixed types": (_labels([1, "1"] * 20), {}, "of type int (such as 1), 20 of type str", "astype(str)"),
-    "more classes than items": (_labels([f"n{i}" for i in range(40)]), {}, "40 classes for 40 items", "regression"),
-    "no labels": (_labels(["a", None] * 20), {}, "20 × no label: row 1", 'broken="skip"'),
-    "nan": (FRAME.assign(y=[0.5, float("nan"), 1.5, float("inf")] * 10), {}, "20 × no label", 'broken="skip"'),
-    "constant": (FRAME.assign(y=2.5), {}, "all 2.5", "y="),
-    "names as numbers": (FRAME, {"target": "regression"}, "a target of 'a' for regression", 'target="single"'),
-    "rmse of classes": (FRAME, {"metrics": "rmse"}, "'rmse' for a target of classes", 'target="regression"'),
-    "accuracy of numbers": (FRAME.assign(y=FRAME.x / 3), {"metrics": "accuracy"}, "target of numbers", 'target="single"'),
-    "misspelt metric": (FRAME, {"metrics": "acuracy"}, "metrics='acuracy'", "did you mean accuracy"),
-    "misspelt option": (FRAME, {"sead": 1}, "sead=1", "seed=1"),
-    "misspelt target": (FRAME, {"target": "classification"}, "target='classification'", "target='single'"),
-    "unknown class": (FRAME, {"leave_out": ["z"]}, "leave_out=['z']", "the classes are a, b"),
-    "broken": (FRAME, {"broken": True}, "broken=True", 'broken="skip"'),
-    "share": (FRAME, {"test": 20}, "test=20", "test=0.2"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", LABELS)
-def test_labels_that_cannot_be_learnt_are_refused_with_a_line_that_helps(kind: str) -> None:
-    frame, options, given, better = LABELS[kind]
-    with pytest.raises(NbtuneError) as error:
-        nt.tasks.from_frame(frame, y="y", **options)
-    assert given in error.value.given, error.value.given
-    assert better in error.value.next, error.value.next
-    assert error.value.rule and error.value.likely
-
-
-def test_skipping_keeps_what_can_be_used_and_leaving_out_is_said() -> None:
-    frame = _labels(["a", "b", None, "b", "a"] * 8)
-    task = nt.tasks.from_frame(frame, y="y", broken="skip")
-    assert len(task.card.skipped) == 8
-    assert set(task.card.skipped.values()) == {"no label"}
-    rare = nt.tasks.from_frame(LABELS["a class of one"][0], y="y", leave_out=["c"])
-    assert rare.vocab == ("a", "b")
-    assert rare.card.skipped == {"row 39": "class 'c' was left out, as asked"}
-
-
-# Tables
-
-COLUMNS: dict[str, tuple[Any, str]] = {
-    "mixed types": ([1, "one"] * 20, "mixed types"),
-    "words among numbers": (["1", "2", "n/a", "4"] * 10, "others are 'n/a'"),
-    "numbers as text": (["1", "2"] * 20, "numbers that are kept as text"),
-    "names": ([f"person {i}" for i in range(40)], "whose value is another in every row"),
-    "never filled": ([None] * 40, "without any value"),
-    "infinite": ([1.0, float("inf")] * 20, "with infinite values"),
-    "times": (pd.date_range("2020", periods=40), "holds times"),
-}
-
-
-@pytest.mark.parametrize("kind", COLUMNS)
-def test_columns_that_cannot_be_learnt_from_are_refused(kind: str) -> None:
-    values, given = COLUMNS[kind]
-    with pytest.raises(NbtuneError) as error:
-        nt.tasks.from_frame(FRAME.assign(odd=values), y="y")
-    assert given in error.value.given
-    assert "odd" in error.value.given
-
-
-def test_a_label_among_its_inputs_and_missing_columns_are_refused() -> None:
-    with pytest.raises(InputError, match="x holds 'y', which is y"):
-        nt.tasks.from_frame(FRAME, x=["x", "y"], y="y")
-    with pytest.raises(InputError, match="did you mean"):
-        nt.tasks.from_frame(FRAME.rename(columns={"x": "size"}), x=["siz"], y="y")
-    with pytest.raises(InputTypeError, match="pandas DataFrame"):
-        nt.tasks.from_frame("table.csv", y="y")  # type: ignore[arg-type]
 
 
 def test_paths_that_are_no_folders_say_what_there_is(tmp_path: Path) -> None:

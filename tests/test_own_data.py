@@ -134,8 +134,8 @@ def test_the_whole_way(way: str, pictures: Path, tmp_path: Path) -> None:
     for value in (task, task.card, report):
         assert value._repr_html_()
         assert repr(value)
-    assert report.plot()._repr_png_() and task.plot()._repr_png_()
-    assert task.card.name in tuner.card() and tuner.code()
+    assert all(chart._repr_png_() for chart in (report.plot(), task.plot()))
+    assert task.card.name in tuner.card()
     model = nt.load(tuner.save(tmp_path / "bundle"))
     check_predictions(model.predict(task.test), report)
     assert model._repr_html_()

@@ -119,7 +119,8 @@ def test_every_item_is_validated_on_once_and_the_test_set_stays() -> None:
     early = nt.tasks.from_frame(df, x=["x"], y="y", time="day").folds(3)
     for fold in early:
         days = of(fold, "day", df)
-        assert max(days["train"]) <= min(days["valid"]) and max(days["valid"]) <= min(days["test"])
+        assert max(days["train"]) <= min(days["valid"])
+        assert max(days["valid"]) <= min(days["test"])
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -145,7 +146,7 @@ def test_splits_that_mislead_are_refused(kind: str) -> None:
     with pytest.raises(NbtuneError) as error:
         nt.tasks.from_frame(df, x=["x"], y="y", **options)
     assert given in error.value.given, error.value.given
-    assert error.value.rule and error.value.likely and error.value.next
+    assert all((error.value.rule, error.value.likely, error.value.next))
 
 
 def test_a_class_that_is_never_tested_is_noted() -> None:
@@ -163,7 +164,8 @@ def test_folds_that_cannot_be_made_are_refused(k: Any, kind: type[NbtuneError]) 
 
 
 KINDS: list[tuple[Any, str, str]] = [
-    (["a", "b"] * 30, "single", "names"), ([True, False] * 30, "single", "names"), ([0, 1, 2] * 20, "single", "classes"),
+    (["a", "b"] * 30, "single", "names"), ([True, False] * 30, "single", "names"),
+    ([0, 1, 2] * 20, "single", "classes"),
     ([0.5, 1.5] * 30, "regression", "fractions"), (list(range(60)), "regression", "60 different whole numbers"),
     ([1.0, 2.0] * 30, "single", "classes"), ([["a"], ["a", "b"]] * 30, "multi", "list of labels"),
 ]  # fmt: skip

@@ -40,7 +40,7 @@ def answers(learn: Any, loader: Any) -> tuple[Any, Any]:
     with borrowed(learn):
         outputs, targets = learn.get_preds(dl=loader, act=getattr(learn.loss_func, "activation", _same), reorder=False)
     found, goal = (torch.as_tensor(one).as_subclass(torch.Tensor).double().numpy() for one in (outputs, targets))
-    return found.reshape(len(found), -1), goal.reshape(len(goal), -1)
+    return (found[:, None] if found.ndim == 1 else found), (goal[:, None] if goal.ndim == 1 else goal)
 
 
 def kind_of(learn: Any) -> str:

@@ -155,7 +155,7 @@ def _columns(name: str, values: Any) -> Floats:
             f"{name} is not finite in {int((~np.isfinite(array)).sum())} places.", rule="numbers are finite.",
             likely="a training that diverged.", next="tuner.lr_find(), then train again with a smaller rate",
         )  # fmt: skip
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), -1 if array.size else max(1, array.ndim - 1))
 
 
 def _samples(n: int, n_boot: int, seed: int) -> Any:
