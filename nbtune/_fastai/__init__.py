@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from fastai.losses import CrossEntropyLossFlat
     from fastai.metrics import F1Score, Precision, Recall, accuracy, error_rate
     from fastai.optimizer import OptimWrapper as _OptimWrapper
-    from fastai.torch_core import TensorCategory, TensorImage, TensorImageBW
+    from fastai.torch_core import TensorBase, TensorCategory, TensorImage, TensorImageBW, TensorMultiCategory
     from fastai.vision.augment import RandTransform as _RandTransform
     from fastcore.foundation import L as _L
 
@@ -47,9 +47,11 @@ __all__ = [
     "SchedCos",
     "SchedLin",
     "SchedNo",
+    "TensorBase",
     "TensorCategory",
     "TensorImage",
     "TensorImageBW",
+    "TensorMultiCategory",
     "TfmdDL",
     "accuracy",
     "combined_cos",

@@ -47,23 +47,24 @@ __all__ = ["METRICS", "ArrayItems", "ArrayLoader", "Deform", "build_loaders", "l
 class ArrayItems:
     """Images [n, c, h, w] uint8 and targets [n] as a fastai dataset; an item's id does not change with the order.
 
+    `x` is a tensor, or what gives one by an index of it. `wrap` makes a target of fastai's type of `y`.
     `split_idx` 0 marks the training items, to which alone fastai applies augmentation.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, ids: Sequence[str], split_idx: int) -> None:
-        self.x, self.y, self.ids, self.split_idx = x, y, tuple(ids), split_idx
+    def __init__(self, x: Any, y: Tensor, ids: Sequence[str], split_idx: int, wrap: Any = TensorCategory) -> None:
+        self.x, self.y, self.ids, self.split_idx, self.wrap = x, y, tuple(ids), split_idx, wrap
         self.kind = TensorImageBW if x.shape[1] == 1 else TensorImage
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self.kind(self.x[index]), TensorCategory(self.y[index])
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return self.kind(self.x[index]), self.wrap(self.y[index])
 
-    def batch(self, index: Sequence[int]) -> tuple[Any, Any]:
+    def batch(self, index: Sequence[int]) -> tuple[Any, ...]:
         """The items of `index`, stacked."""
         where = torch.as_tensor(index)
-        return self.kind(self.x[where]), TensorCategory(self.y[where])
+        return self.kind(self.x[where]), self.wrap(self.y[where])
 
 
 class ArrayLoader(TfmdDL):  # type: ignore[misc]

@@ -14,7 +14,7 @@ from nbtune._fastai.borrow import borrowed
 from nbtune._fastai.workers import answering
 from nbtune.errors import InputError
 
-__all__ = ["foreign_parts", "predictions", "vocabulary"]
+__all__ = ["answers", "foreign_parts", "kind_of", "predictions", "vocabulary"]
 
 
 def predictions(learn: Any, loader: Any) -> tuple[Any, Any]:
@@ -55,6 +55,24 @@ def _left_whole() -> Iterator[None]:
             if type(block).__name__ == "ContextManagers":
                 block.stack.close()
         raise
+
+
+def answers(learn: Any, loader: Any) -> tuple[Any, Any]:
+    """Outputs through the loss's activation and targets, both float64 [n, k]: of several labels, or of numbers."""
+    with borrowed(learn), _left_whole():
+        outputs, targets = learn.get_preds(dl=loader, act=getattr(learn.loss_func, "activation", _same), reorder=False)
+    found, goal = (torch.as_tensor(one).as_subclass(torch.Tensor).double().numpy() for one in (outputs, targets))
+    return (found[:, None] if found.ndim == 1 else found), (goal[:, None] if goal.ndim == 1 else goal)
+
+
+def kind_of(learn: Any) -> str:
+    """What the Learner's loss is for: single (classes), multi (several labels) or regression (numbers)."""
+    loss = learn.loss_func
+    names = {type(part).__name__ for part in (loss, getattr(loss, "func", loss))}
+    if names & {"SeveralLabels", "BCEWithLogitsLoss", "BCEWithLogitsLossFlat", "BCELoss"}:
+        return "multi"
+    numbers = {"ScaledMSE", "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"}
+    return "regression" if names & numbers else "single"
 
 
 def _softmax(outputs: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from nbtune.bodies._pixels import KINDS, bad_dtype, bad_range, bad_shape, check_pair, no_images, not_finite
+from nbtune.bodies.decode import pixels
 from nbtune.errors import InputTypeError
 
 __all__ = ["as_batch", "as_uint8"]
@@ -48,7 +49,7 @@ def _parts(images: Any) -> Sequence[Any]:
     if isinstance(images, (str, bytes, PathLike)):
         raise _a_file(images)
     if isinstance(images, Image.Image):
-        return [_from_pil(images)]
+        return [pixels(images)]
     if isinstance(images, torch.Tensor):
         return [_from_tensor(images)]
     if isinstance(images, np.ndarray):
@@ -84,12 +85,6 @@ def _from_tensor(images: torch.Tensor) -> npt.NDArray[Any]:
     # numpy has no bfloat16, and a conjugate is resolved for it.
     array: npt.NDArray[Any] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).resolve_conj().numpy()
     return array
-
-
-def _from_pil(image: Image.Image) -> Bytes:
-    if image.mode in ("1", "L", "I", "I;16", "F"):
-        return np.asarray(image.convert("L"))
-    return np.asarray(image.convert("RGB"))
 
 
 def as_uint8(array: npt.NDArray[Any]) -> Bytes:

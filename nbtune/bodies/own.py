@@ -19,7 +19,7 @@ from nbtune.bodies._unknown import no_network
 from nbtune.bodies.body import Body, first_channels
 from nbtune.errors import InputError, InputTypeError, NbtuneError
 
-__all__ = ["check_alone", "own_body"]
+__all__ = ["called", "check_alone", "first_line", "own_body"]
 
 
 def own_body(network: nn.Module | Callable[[int], nn.Module], images: npt.NDArray[np.uint8], n_out: int) -> Body:
@@ -32,7 +32,7 @@ def own_body(network: nn.Module | Callable[[int], nn.Module], images: npt.NDArra
         InputTypeError: no network, or the callable gives none.
         InputError: the callable fails, the network cannot take the images, or it gives another number of scores.
     """
-    module = network if isinstance(network, nn.Module) else _called(network, n_out)
+    module = network if isinstance(network, nn.Module) else called(network, n_out)
     colours = 3 if images.ndim == 4 else 1
     _check_ready(module, (2, colours, images.shape[1], images.shape[2]))
     channels = first_channels(module) or colours
@@ -47,7 +47,8 @@ def own_body(network: nn.Module | Callable[[int], nn.Module], images: npt.NDArra
     return body
 
 
-def _called(network: Any, n_out: int) -> nn.Module:
+def called(network: Any, n_out: int) -> nn.Module:
+    """The network that a function makes for `n_out` outputs. Raises InputError or InputTypeError."""
     if not callable(network):
         raise no_network(network, names())
     name = getattr(network, "__name__", type(network).__name__)
@@ -57,7 +58,7 @@ def _called(network: Any, n_out: int) -> nn.Module:
         raise
     except Exception as cause:
         raise InputError(
-            f"{name}({n_out}) failed: {_first_line(cause)}",
+            f"{name}({n_out}) failed: {first_line(cause)}",
             rule="a function that is given as a body takes the number of classes and gives a torch.nn.Module.",
             likely="the class of a network that needs other arguments." if isinstance(network, type)
             else "an error in that function.",
@@ -87,7 +88,8 @@ def _check_ready(module: nn.Module, shape: tuple[int, ...]) -> None:
         )  # fmt: skip
 
 
-def _first_line(cause: BaseException) -> str:
+def first_line(cause: BaseException) -> str:
+    """What an exception says, on one short line."""
     return f"{(str(cause) or type(cause).__name__).splitlines()[0]:.90}"
 
 
@@ -106,7 +108,7 @@ def check_alone(module: nn.Module, body: Body, image: npt.NDArray[np.uint8]) -> 
             tried(body.normalise(body.prepare(image)).to(tensor.device))
     except ValueError as cause:
         raise InputError(
-            f"bs=1 for {body.name}, whose batch norm fails on one image: {_first_line(cause)}",
+            f"bs=1 for {body.name}, whose batch norm fails on one image: {first_line(cause)}",
             rule="batch norm that trains takes mean and spread over a batch, so a batch has two items or more.",
             likely="a batch size for a network without batch norm, or for little memory.", next="bs=2",
         ) from cause  # fmt: skip
@@ -124,7 +126,7 @@ def _builder(network: Any, first: nn.Module) -> Callable[[int, bool], nn.Module]
     def build(n_out: int, pretrained: bool) -> nn.Module:
         if isinstance(network, nn.Module):
             return network
-        return waiting.pop() if waiting else _called(network, n_out)
+        return waiting.pop() if waiting else called(network, n_out)
 
     return build
 
@@ -149,7 +151,7 @@ def _check_scores(body: Body, module: nn.Module, images: npt.NDArray[np.uint8], 
     except (RuntimeError, ValueError, TypeError, AttributeError) as cause:
         raise InputError(
             f"{body.name} failed on {len(images)} images [{body.channels}, {body.size[0]}, {body.size[1]}]: "
-            f"{_first_line(cause)}",
+            f"{first_line(cause)}",
             rule="the network takes a batch of the task's images and gives a tensor of scores.",
             likely=_why(cause), next=_instead(cause, (body.channels, *body.size), n_out),
         ) from cause  # fmt: skip

@@ -15,6 +15,7 @@ from torch import nn
 
 from nbtune import bodies
 from nbtune._version import __version__
+from nbtune.bodies.tabular import Columns, TableBody
 from nbtune.bundle.architectures import Makers, check_rebuilds
 from nbtune.bundle.card import readme
 from nbtune.bundle.manifest import FORMAT, LIMIT, MANIFEST, README, SCHEMA, WEIGHTS, parse, plain, problem, render
@@ -22,6 +23,7 @@ from nbtune.bundle.model import Architecture, Model, Preprocessing
 from nbtune.bundle.network import described, in_words, to_fill, warn_of_own
 from nbtune.bundle.paths import existing, is_bundle, target
 from nbtune.bundle.safefiles import file_size, hashed, opened, read_small, write_folder
+from nbtune.bundle.tables import columns_from, table_parts
 from nbtune.bundle.weights import as_bytes, fill, mismatch, read_header
 from nbtune.errors import BundleError, InputError
 from nbtune.evaluate.intervals import Estimate
@@ -113,12 +115,17 @@ def parts_of(origin: Any) -> dict[str, Any]:
     The architecture is None for a network of the user's own.
     """
     body, task = origin.body, origin.task
+    said = {"objective": task.objective, "kind": task.kind, "scale": origin.scale, **task.card.as_dict()}
+    if isinstance(body, TableBody):
+        parts = table_parts(body, origin.n_out)
+        named = parts["kwargs"] and Architecture("tabular", parts["kwargs"])
+        return {"architecture": named, "preprocessing": parts["preprocessing"], "vocab": task.vocab, "task_card": said}
     known = body.name in bodies.names() and bodies.get(body.name) == body
     return {
         "architecture": Architecture(body.name, {"n_out": origin.n_out}) if known else None,
         "preprocessing": {"size": body.size, "channels": body.channels, "mean": body.mean, "std": body.std},
         "vocab": task.vocab,
-        "task_card": {"objective": task.objective, **task.card.as_dict()},
+        "task_card": said,
     }
 
 
@@ -255,14 +262,12 @@ def _fill(place: Path, data: Mapping[str, Any], network: nn.Module) -> None:
 
 
 def _model(place: Path, data: Mapping[str, Any], found: str, network: nn.Module) -> Model:
-    stated, pixels = data["architecture"], data["preprocessing"]
+    stated = data["architecture"]
     nothing = float("nan")
     return Model(
         module=network.eval(),
         vocab=tuple(data["classes"]),
-        preprocessing=Preprocessing(
-            (pixels["size"][0], pixels["size"][1]), pixels["channels"], tuple(pixels["mean"]), tuple(pixels["std"])
-        ),
+        preprocessing=_preprocessing(data["preprocessing"]),
         architecture=stated and Architecture(stated["name"], stated["kwargs"]),
         card=data["task"],
         groups=tuple(Group(g["name"], tuple(g["modules"]), tuple(g["tensors"])) for g in data["groups"]),
@@ -272,3 +277,10 @@ def _model(place: Path, data: Mapping[str, Any], found: str, network: nn.Module)
         folder=place,
         sha256=found,
     )
+
+
+def _preprocessing(stated: Mapping[str, Any]) -> Preprocessing | Columns:
+    if "categories" in stated:
+        return columns_from(stated)
+    high, wide = stated["size"]
+    return Preprocessing((high, wide), stated["channels"], tuple(stated["mean"]), tuple(stated["std"]))

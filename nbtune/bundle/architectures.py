@@ -11,6 +11,7 @@ from torch import nn
 
 from nbtune import bodies
 from nbtune.bundle.model import Architecture
+from nbtune.bundle.tables import made_tabular
 from nbtune.bundle.weights import described, mismatch
 from nbtune.errors import BundleError, InputError, InputTypeError
 
@@ -45,7 +46,7 @@ def check_rebuilds(model: Any, architecture: Architecture | None, makers: Makers
 
 def made(architecture: Architecture, makers: Makers | None, error: type[InputError] | type[BundleError]) -> nn.Module:
     """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`."""
-    known = {**{name: _body_maker(name) for name in bodies.names()}, **(makers or {})}
+    known = {**{name: _body_maker(name) for name in bodies.names()}, "tabular": made_tabular, **(makers or {})}
     if architecture.name not in known:
         names = ", ".join(f'"{name}"' for name in known)
         loading = error is BundleError
@@ -77,4 +78,8 @@ def made(architecture: Architecture, makers: Makers | None, error: type[InputErr
 
 
 def _body_maker(name: str) -> Callable[..., nn.Module]:
-    return lambda n_out: bodies.get(name).make(n_out, pretrained=False)
+    def make(n_out: int) -> nn.Module:
+        body = bodies.get(name)
+        return body.build(1, False) if n_out == 1 else body.make(n_out, pretrained=False)  # one number, not classes
+
+    return make

@@ -38,25 +38,32 @@ def _about(data: Mapping[str, Any]) -> str:
     classes = data["classes"]
     shown = ", ".join(f"`{_code(name)}`" for name in classes[:_SHOWN])
     more = f" and {len(classes) - _SHOWN:,} more" if len(classes) > _SHOWN else ""
-    text = f"{objective[:1].upper()}{objective[1:]}: one of {len(classes):,} classes ({shown}{more})."
+    what = {"multi": f"any of {len(classes):,} labels", "regression": "numbers"}.get(
+        data["task"].get("kind", ""), f"one of {len(classes):,} classes"
+    )
+    text = f"{objective[:1].upper()}{objective[1:]}: {what} ({shown}{more})."
     accuracy = data["metrics"].get("accuracy")
     return f"{text} Accuracy on the test set: {_estimate(accuracy)}." if accuracy else text
 
 
 def _use(data: Mapping[str, Any]) -> list[str]:
-    own = not data["architecture"]
+    own, table = not data["architecture"], "categories" in data["preprocessing"]
     code = [
         "```python",
         "import nbtune as nt",
         "",
         f'model = nt.load("this-folder"{", model=network" if own else ""})',
-        "model.predict(images)",
+        f"model.predict({'df' if table else 'images'})",
         "```",
     ]
     form = (
         "`images`: uint8 (0 to 255) or float (0 to 1) arrays, PIL images, or paths of image files. The answer is a "
         "table with a row an image: its label, and the probability of each class."
     )
+    if table:
+        names = [*data["preprocessing"]["categories"], *data["preprocessing"]["numbers"]]
+        listed = ", ".join(f"`{_code(name)}`" for name in names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+        form = f"`df`: a pandas DataFrame with the columns {listed}. The answer is a table with a row an item."
     if not own:
         return ["\n".join(code), form]
     name = in_words(data["network"])
@@ -65,12 +72,16 @@ def _use(data: Mapping[str, Any]) -> list[str]:
 
 def _network(data: Mapping[str, Any], weight_bytes: int) -> list[tuple[str, str]]:
     pixels, network, architecture = data["preprocessing"], data["network"], data["architecture"]
-    high, wide = pixels["size"]
-    colour = "grey" if pixels["channels"] == 1 else "colour"
+    if "categories" in pixels:
+        what = f"rows of {len(pixels['categories'])} categories and {len(pixels['numbers'])} numbers"
+    else:
+        high, wide = pixels["size"]
+        colour = "grey" if pixels["channels"] == 1 else "colour"
+        what = f"{colour} images of {high} × {wide} pixels (height × width); others are resized"
     rows = [
         ("network", _line(architecture["name"]) if architecture else "its author's own"),
         ("parameters", f"{network['parameters']:,}"),
-        ("input", f"{colour} images of {high} × {wide} pixels (height × width); others are resized"),
+        ("input", what),
         ("weights", f"{short(weight_bytes)}B of safetensors; nothing in this folder is executed"),
     ]
     rounds = len(data["history"] or ())
@@ -88,7 +99,12 @@ def _data(data: Mapping[str, Any]) -> list[str]:
     task, sizes = data["task"], data["task"].get("sizes")
     rows = [(field, _line(task[field])) for field in ("source", "licence", "nature", "note") if task.get(field)]
     if isinstance(sizes, Mapping) and sizes:
-        rows.append(("images", ", ".join(f"{_line(split)} {_line(n)}" for split, n in sizes.items())))
+        rows.append(
+            (
+                "rows" if "categories" in data["preprocessing"] else "images",
+                ", ".join(f"{_line(split)} {_line(n)}" for split, n in sizes.items()),
+            )
+        )
     return [_table(["", ""], rows)] if rows else ["Its author has not said on which data it was trained."]
 
 

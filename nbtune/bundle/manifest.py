@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nbtune.bundle.answers import answer_problem
+from nbtune.bundle.tables import columns_problem
 from nbtune.errors import BundleError, InputError, InputTypeError
 
 __all__ = ["FORMAT", "LIMIT", "MANIFEST", "README", "SCHEMA", "WEIGHTS", "parse", "plain", "problem", "render"]
@@ -117,7 +119,7 @@ def problem(data: Mapping[str, Any]) -> str:
         "task": _table, "metrics": _metrics, "history": _history,
     }  # fmt: skip
     found = next((found for field, check in checks.items() if (found := check(field, data[field]))), "")
-    return found or _outputs(data)
+    return found or _outputs(data) or answer_problem(data["task"], len(data["classes"]))
 
 
 def _outputs(data: Mapping[str, Any]) -> str:
@@ -158,6 +160,8 @@ def _groups(field: str, value: Any) -> str:
 
 
 def _preprocessing(field: str, value: Any) -> str:
+    if isinstance(value, dict) and "categories" in value:
+        return columns_problem(value)
     if not isinstance(value, dict) or set(value) != {"size", "channels", "mean", "std"}:
         return f"{field} does not have exactly size, channels, mean and std"
     size, channels = value["size"], value["channels"]
@@ -173,8 +177,8 @@ def _preprocessing(field: str, value: Any) -> str:
 
 
 def _classes(field: str, value: Any) -> str:
-    if not _names(value) or not 2 <= len(value) <= CLASSES:
-        return f"{field} is no list of 2 to {CLASSES:,} names"
+    if not _names(value) or not 1 <= len(value) <= CLASSES:
+        return f"{field} is no list of 1 to {CLASSES:,} names"
     return "" if len(set(value)) == len(value) else f"{field} names a class twice"
 
 

@@ -18,9 +18,12 @@ from torch import Tensor, nn
 
 from nbtune._display import html_table, html_value, short
 from nbtune.bodies._pixels import check_pair
+from nbtune.bodies.decode import pixels
 from nbtune.bodies.images import as_batch
+from nbtune.bodies.tabular import Columns
+from nbtune.bundle.answers import answer_of
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
-from nbtune.evaluate.intervals import Estimate, Floats
+from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
 
@@ -67,7 +70,7 @@ class Model:
 
     module: nn.Module
     vocab: tuple[str, ...]
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | Columns
     architecture: Architecture | None
     card: dict[str, Any]
     groups: tuple[Group, ...]
@@ -83,17 +86,28 @@ class Model:
         `items`: uint8 (0 to 255) or float (0 to 1) arrays or tensors, one image [h, w] or [h, w, 3] or many
         [n, h, w] or [n, h, w, 3]; PIL images; paths of image files; a list of any of these; a task's split. An empty
         list gives a frame without rows and with the same columns. A class that is called "label" keeps its column,
-        and the labels stand in "label_".
+        and the labels stand in "label_". A model of a table takes a frame with its columns; one of several labels
+        gives `labels`, a list of those above 0.5; one of numbers gives the numbers in their own units.
         Raises MissingFileError, InputError or InputTypeError before the network is run.
         """
         size = whole("batch_size", batch_size, 1)
-        batch = self._prepared(items)
+        answer, chunks = answer_of(self.card), self._chunks(items, size)
         with _evaluating(self.module), torch.no_grad():
-            parts = [self._probabilities(chunk) for chunk in torch.split(batch, size) if len(chunk)]
-        probs = np.concatenate([np.zeros((0, len(self.vocab))), *parts])
-        return _frame(probs, self.vocab)
+            parts = [answer.values(self._scores(chunk)) for chunk in chunks if len(chunk[0])]
+        return answer.frame(np.concatenate([np.zeros((0, len(self.vocab))), *parts]), self.vocab)
+
+    def _chunks(self, items: Any, size: int) -> list[tuple[Tensor, ...]]:
+        """The network's inputs, `size` items at a time."""
+        if isinstance(self.preprocessing, Columns):
+            frame = getattr(getattr(items, "x", items), "frame", items) if hasattr(items, "ids") else items
+            inputs: tuple[Tensor, ...] = self.preprocessing.prepare(frame)
+            if self.architecture is None and not self.preprocessing.sizes:
+                inputs = inputs[1:]  # a network of one's own on numbers alone
+            return list(zip(*(torch.split(one, size) for one in inputs), strict=True))
+        return [(chunk,) for chunk in torch.split(self._prepared(items), size)]
 
     def _prepared(self, items: Any) -> Tensor:
+        assert isinstance(self.preprocessing, Preprocessing)
         if isinstance(items, Mapping | pd.DataFrame | pd.Series | bytes) or hasattr(items, "dataset"):
             raise _table(items)
         items = getattr(items, "x", items) if hasattr(items, "ids") else items
@@ -105,33 +119,43 @@ class Model:
         parts = [self.preprocessing.prepare(_opened(item)) for item in items]
         return torch.cat([self.preprocessing.prepare([]), *parts])
 
-    def _probabilities(self, batch: Tensor) -> Floats:
+    def _scores(self, inputs: tuple[Tensor, ...]) -> Tensor:
         weight = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(0))
-        scores = self.module(self.preprocessing.normalise(batch.to(weight.device)).to(weight.dtype))
-        wanted = (len(batch), len(self.vocab))
+        if isinstance(self.preprocessing, Preprocessing):
+            inputs = (self.preprocessing.normalise(inputs[0].to(weight.device)).to(weight.dtype),)
+        scores = self.module(*(one.to(weight.device) for one in inputs))
+        wanted = (len(inputs[0]), len(self.vocab))
         if not isinstance(scores, Tensor) or tuple(scores.shape) != wanted or not scores.isfinite().all():
             raise _bad_scores(scores, wanted)
-        probs: Floats = scores.float().softmax(dim=1).double().cpu().numpy()
-        return probs
+        return scores
 
     def __repr__(self) -> str:
         name = self.architecture.name if self.architecture else type(self.module).__name__
-        accuracy = self.metrics.get("accuracy")
-        worth = f", accuracy {accuracy}" if accuracy else ""
+        name_of, first = next(iter(self.metrics.items()), ("", None))
+        worth = f", {name_of} {first}" if first else ""
         classes = ", ".join(self.vocab[:6]) + (", …" if len(self.vocab) > 6 else "")
-        return f"Model {name!r} for {len(self.vocab)} classes ({classes}){worth}. Use .predict(images)."
+        table, kind = isinstance(self.preprocessing, Columns), answer_of(self.card).kind
+        what = {"single": "classes", "multi": "labels", "regression": "numbers"}[kind]
+        outputs = f"{len(self.vocab)} {what if len(self.vocab) > 1 else what.rstrip('s')}"
+        return f"Model {name!r} for {outputs} ({classes}){worth}. Use .predict({'df' if table else 'images'})."
 
     def _repr_html_(self) -> str:
         params = sum(p.numel() for p in self.module.parameters())
         rows = [
             ("classes", ", ".join(self.vocab[:20]) + (" …" if len(self.vocab) > 20 else "")),
             ("parameters", short(params)),
-            ("input", f"{self.preprocessing.channels} × {self.preprocessing.size[0]} × {self.preprocessing.size[1]}"),
+            ("input", _input(self.preprocessing)),
             *((name, f"{estimate}") for name, estimate in self.metrics.items()),
             *((str(key), str(value)) for key, value in self.card.items() if isinstance(value, str) and value),
             ("sha256", self.sha256),
         ]
         return html_value("Model", repr(self), html_table(["", ""], rows))
+
+
+def _input(steps: Preprocessing | Columns) -> str:
+    if isinstance(steps, Columns):
+        return f"{len(steps.categories)} categories and {len(steps.numbers)} numbers"
+    return f"{steps.channels} × {steps.size[0]} × {steps.size[1]}"
 
 
 def _bad_scores(scores: Any, wanted: tuple[int, int]) -> BundleError:
@@ -145,15 +169,6 @@ def _bad_scores(scores: Any, wanted: tuple[int, int]) -> BundleError:
         if fits
         else f"nt.load(folder, model=network), where network(batch) has {wanted[1]} columns",
     )
-
-
-def _frame(probs: Floats, vocab: tuple[str, ...]) -> pd.DataFrame:
-    name = "label"
-    while name in vocab:
-        name += "_"
-    frame = pd.DataFrame(probs, columns=list(vocab))
-    frame.insert(0, name, [vocab[c] for c in probs.argmax(axis=1)] if len(probs) else pd.Series(dtype=object))
-    return frame
 
 
 def _table(items: Any) -> InputTypeError:
@@ -218,7 +233,9 @@ def _opened(item: Any) -> Any:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()
-                return image.copy()
+                return pixels(image)
+    except InputError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(
             f"{str(path)!r} cannot be read as an image: {str(error)[:100]}",

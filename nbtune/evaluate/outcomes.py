@@ -177,6 +177,8 @@ def _images(items: Any, n: int) -> tuple[Any, dict[str, str]]:
     picture = isinstance(x, np.ndarray) and x.dtype == np.uint8
     if picture and (x.ndim == 3 or (x.ndim == 4 and x.shape[3] == 3)):
         return x, {**digests, "images": sha256(np.ascontiguousarray(x).tobytes()).hexdigest()}
+    if hasattr(x, "hashes"):  # pictures that are decoded when they are looked at
+        return x, digests
     if x is items:
         raise InputTypeError(
             f"items is {type(x).__name__} {getattr(x, 'dtype', '')} {list(getattr(x, 'shape', ()))}".rstrip() + ".",

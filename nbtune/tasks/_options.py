@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from nbtune.errors import InputTypeError
+from nbtune.errors import InputError, InputTypeError
 
-__all__ = ["check_augment", "check_names", "check_switch"]
+__all__ = ["check_augment", "check_kind", "check_names", "check_switch"]
 
-_OWN = ("bs", "augment", "seed", "pretrained")
+_OWN = ("bs", "augment", "seed", "pretrained", "size", "layers")
 # What other libraries call the same: no spelling is near.
 _ELSEWHERE = {
-    "batch": "bs", "batch_size": "bs", "batchsize": "bs", "size": "bs", "random_state": "seed", "rng": "seed",
+    "batch": "bs", "batch_size": "bs", "batchsize": "bs", "image_size": "size", "item_size": "size",
+    "random_state": "seed", "rng": "seed",
     "transforms": "augment", "batch_tfms": "augment", "item_tfms": "augment", "aug_transforms": "augment",
     "weights": "pretrained", "optimizer": "opt_func", "optim": "opt_func", "loss": "loss_func",
     "criterion": "loss_func", "callbacks": "cbs", "weight_decay": "wd", "momentum": "moms", "learning_rate": "lr",
@@ -99,4 +100,21 @@ def check_augment(augment: Any) -> None:
     raise InputTypeError(
         f"augment={_shown(augment)}.", rule='augment is None, False, "none" or a list of fastai batch transforms.',
         likely=likely, next=better,
+    )  # fmt: skip
+
+
+def check_kind(kind: Any, kinds: Sequence[str]) -> None:
+    """Raise InputError unless it is None or a kind of target."""
+    if kind is None or (isinstance(kind, str) and kind in kinds):
+        return
+    meant = {"classification": "single", "class": "single", "multilabel": "multi", "multi-label": "multi",
+             "float": "regression", "number": "regression", "numbers": "regression"}  # fmt: skip
+    close = get_close_matches(str(kind).lower(), kinds, n=1, cutoff=0.6)
+    better = meant.get(str(kind).lower()) or (close[0] if close else None)
+    raise InputError(
+        f"target={kind!r:.60}.",
+        rule=f"target is {', '.join(repr(one) for one in kinds)}, or None to be proposed with a reason.",
+        likely="the name of the column: that is y." if better is None else "a word of another library."
+        if str(kind).lower() in meant else "a misspelling.",
+        next=f"target={better!r}" if better else f"y={kind!r:.60}",
     )  # fmt: skip

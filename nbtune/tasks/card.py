@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nbtune._display import html_table, html_value
+from nbtune.tasks._broken import by_reason
 
 __all__ = ["Card"]
 
@@ -14,7 +15,8 @@ __all__ = ["Card"]
 class Card:
     """Source, licence, sizes and class counts of a task; `nature` is "real" or "synthetic".
 
-    `split_digest` is a sha256 over the three splits, ids, classes and pixels.
+    `split_digest` is a sha256 over the three splits: ids, targets and inputs. `split` says how they were drawn,
+    `proposal` how target and metrics were chosen, `skipped` which items were left out (by id, with the reason).
     """
 
     name: str
@@ -25,6 +27,9 @@ class Card:
     class_counts: dict[str, int]
     split_digest: str
     note: str = ""
+    split: str = ""
+    proposal: str = ""
+    skipped: dict[str, str] = field(default_factory=dict)
 
     @property
     def labelled(self) -> str:
@@ -38,7 +43,17 @@ class Card:
         return asdict(self)
 
     def __repr__(self) -> str:
-        return f"{self.name}: {self.nature} data, {self.source} ({self.licence}). {self.labelled}"
+        about = f"{self.name}: {self.nature} data, {self.source} ({self.licence}). {self.labelled}"
+        return " ".join(
+            filter(None, (about, self.split, self.proposal, self.note if self.split else "", self.left_out))
+        )
+
+    @property
+    def left_out(self) -> str:
+        """How many items were left out and why, in a sentence; "" for none."""
+        if not self.skipped:
+            return ""
+        return f"{len(self.skipped):,} left out: {by_reason(self.skipped)}."
 
     def _repr_html_(self) -> str:
         rows = [
@@ -46,10 +61,13 @@ class Card:
             ("licence", self.licence),
             ("nature", self.nature),
             ("items", ", ".join(f"{name} {n:,}" for name, n in self.sizes.items())),
-            ("training items a class", _spread(self.class_counts)),
+            *([("training items a class", _spread(self.class_counts))] if self.class_counts else []),
+            *[(name, text) for name, text in (("split", self.split), ("left out", self.left_out)) if text],
             ("split digest", self.split_digest[:16] + "…"),
         ]
-        return html_value(self.name, f"{self.labelled} {self.note}".strip(), html_table(["", ""], rows))
+        return html_value(
+            self.name, " ".join(filter(None, (self.labelled, self.proposal, self.note))), html_table(["", ""], rows)
+        )
 
 
 def _spread(counts: dict[str, int]) -> str:

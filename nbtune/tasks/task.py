@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nbtune._display import Chart, chart, html_table, html_value
-from nbtune.errors import InputError
+from nbtune._display import Chart, html_table, html_value
 from nbtune.tasks._batch import batch_size
+from nbtune.tasks._checks import check_disjoint, check_split
 from nbtune.tasks.card import Card
 from nbtune.tasks.items import Items
+from nbtune.tasks.stacks import Rows
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,11 +27,18 @@ class Origin:
     """What a Learner was made from, so that saving knows architecture, classes and preprocessing."""
 
     task: Task
-    body: Body
+    body: Any  # a Body, or a TableBody
     n_out: int
     bs: int = 0
     bs_asked: int | None = None
     code: str = ""  # the call of task.learner that made it
+    scale: tuple[tuple[float, ...], tuple[float, ...]] | None = None  # mean and spread that numbers are learnt on
+
+    def ready(self, items: Items) -> Any:
+        """Items as the dataset that the Learner's loaders take, marked as not for training."""
+        from nbtune.tasks._ready import dataset
+
+        return dataset(self.task.kind, self.body, items, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +59,12 @@ class Task:
     valid: Items
     test: Items
     code: str = field(default="...  # your own task", repr=False)  # the call that makes it again
+    kind: str = "single"  # classes; "multi": several labels an item; "regression": numbers
 
     def __post_init__(self) -> None:
         for split in ("train", "valid", "test"):
-            _check_split(split, getattr(self, split), self)
-        _check_disjoint(self)
+            check_split(split, getattr(self, split), self)
+        check_disjoint(self)
 
     def learner(
         self, body: str | Body | nn.Module | Callable[[int], nn.Module], *, bs: int | None = None,
@@ -66,6 +73,8 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
+        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
@@ -79,28 +88,39 @@ class Task:
 
         return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
 
+    def folds(self, k: int = 5, seed: int = 0) -> tuple[Task, ...]:
+        """`k` tasks on the same test set: training and validation items together, each validated on once.
+
+        Stratified; groups stay together; with times, each fold trains on what came before what it validates on.
+
+        Raises:
+            InputTypeError, InputError: `k` is no whole number of 2 or more, or above the smallest class or the groups.
+        """
+        from nbtune.tasks.folds import folds
+
+        return folds(self, k, seed)
+
     def plot(self, each: int = 4) -> Chart:
-        """The first `each` training items of at most 20 classes, a column a class."""
-        classes = list(range(len(self.vocab)))[:20]
-        sentence = f"{self.name}: {each} training images of {len(classes)} classes, a column each."
-        figure, axes = chart(sentence, 0.55 * len(classes), 0.6 * each, nrows=each, ncols=len(classes), squeeze=False)
-        for column, c in enumerate(classes):
-            places = np.flatnonzero(self.train.y == c)[:each]
-            axes[0, column].set_title(self.vocab[c], fontsize=9)
-            for row in range(each):
-                axes[row, column].set_axis_off()
-                if row < len(places):
-                    axes[row, column].imshow(self.train.x[places[row]], cmap="gray", vmin=0, vmax=255)
-        return figure
+        """The first `each` training images of at most 20 classes, a column a class; of a table the targets."""
+        from nbtune.tasks._picture import picture
+
+        return picture(self, each)
+
+    @property
+    def unit(self) -> str:
+        """What an item is called: images or rows."""
+        return "rows" if isinstance(self.train.x, Rows) else "images"
 
     def __repr__(self) -> str:
-        sizes = f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
-        return f"Task {self.name}: {self.objective}. {sizes}, {len(self.vocab)} classes."
+        sizes = f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test {self.unit}"
+        outputs = {"single": "classes", "multi": "labels", "regression": f"number{'s' * (len(self.vocab) > 1)}"}
+        return f"Task {self.name}: {self.objective}. {sizes}, {len(self.vocab)} {outputs[self.kind]}."
 
     def _repr_html_(self) -> str:
         rows = [(name, f"{len(getattr(self, name)):,}") for name in ("train", "valid", "test")]
         about = f"{self.objective.capitalize()}. {self.card.labelled} {self.card.nature.capitalize()} data."
-        return html_value(f"Task {self.name}", about, html_table(["split", "images"], rows))
+        about = " ".join(filter(None, (about, self.card.proposal, self.card.left_out)))
+        return html_value(f"Task {self.name}", about, html_table(["split", self.unit], rows))
 
 
 def make_task(
@@ -114,33 +134,3 @@ def make_task(
     sizes = {split: len(items) for split, items in splits.items()}
     card = Card(name, source, licence, nature, sizes, counts, digest, note)
     return Task(name, objective, ("accuracy",), vocab, card, train, valid, test, code)
-
-
-def _check_split(split: str, items: Items, task: Task) -> None:
-    least, words = (2, "two items") if split == "train" else (1, "an item")
-    if len(items) < least:
-        raise InputError(
-            f"a {split} split of {len(items)} items.", rule=f"the {split} split has {words} or more.",
-            likely="everything was given to another split.", next="split again with a smaller share for the others.",
-        )  # fmt: skip
-    if items.y.max() >= len(task.vocab):
-        raise InputError(
-            f"class {items.y.max()} in the {split} split.", rule=f"classes are 0 to {len(task.vocab) - 1}.",
-            likely="a label is missing in the vocab.", next="make the vocab from all splits.",
-        )  # fmt: skip
-    if items.x.shape[1:] != task.train.x.shape[1:]:
-        raise InputError(
-            f"{split} images of {list(items.x.shape[1:])}.", rule=f"all have {list(task.train.x.shape[1:])}.",
-            likely="one split was not resized.", next="prepare all splits in the same way.",
-        )  # fmt: skip
-
-
-def _check_disjoint(task: Task) -> None:
-    seen: dict[str, str] = {}
-    for split in ("train", "valid", "test"):
-        for name in getattr(task, split).ids:
-            if seen.setdefault(name, split) != split:
-                raise InputError(
-                    f"item {name!r} in {seen[name]} and {split}.", rule="an item stands in one split.",
-                    likely="the splits were drawn independently.", next="draw them from one permutation.",
-                )  # fmt: skip

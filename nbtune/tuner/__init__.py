@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nbtune.evaluate import Report
 from nbtune.tuner.card import card
 from nbtune.tuner.questions import Questions
 from nbtune.tuner.verbs import verb
@@ -35,7 +34,7 @@ class Tuner(Questions):
     """
 
     @verb
-    def evaluate(self, dl: Any = None) -> Report:
+    def evaluate(self, dl: Any = None) -> Any:
         """A Report on the test set, with 95 % intervals; counts how often that set has been looked at.
 
         `dl`: other labelled data instead. Raises InputError without a test set.

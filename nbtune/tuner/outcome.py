@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nbtune import bundle
-from nbtune._fastai.predict import foreign_parts, predictions, vocabulary
+from nbtune._fastai.predict import answers, foreign_parts, kind_of, predictions, vocabulary
 from nbtune.cache import key_of
-from nbtune.evaluate import TEST, Report, report
+from nbtune.evaluate import TEST, report
+from nbtune.evaluate.labels import labels_report
+from nbtune.evaluate.numbers import numbers_report
 from nbtune.groups import Group
 from nbtune.history import History
 from nbtune.tuner.test_set import TestSet
@@ -21,22 +23,26 @@ class Outcomes:
 
     def __init__(self, learn: Any, test: TestSet) -> None:
         self.learn, self.test = learn, test
-        self._reports: list[tuple[str, Report]] = []
+        self._reports: list[tuple[str, Any]] = []
 
-    def report(self, dl: Any = None) -> Report:
-        """A Report on the test set, or on `dl`; the look is counted."""
+    def report(self, dl: Any = None) -> Any:
+        """A report on the test set, or on `dl`, of the kind that the loss is for; the look is counted."""
         loader, items = self.test.loader(self.learn, dl)
-        probs, targets = predictions(self.learn, loader)
+        kind = kind_of(self.learn)
+        find, describe = {"multi": (answers, labels_report), "regression": (answers, numbers_report)}.get(
+            kind, (predictions, report)
+        )
+        probs, targets = find(self.learn, loader)
         looks = self.test.look(targets, items)
         origin = getattr(self.learn, "nbtune_origin", None)
         objective = origin.task.objective if origin is not None else ""
         names = vocabulary(self.learn, probs.shape[1])
         data = TEST if dl is None else self._named(dl)
-        made = report(probs, targets, names, items=items, looks=looks, objective=objective, data=data)
+        made: Any = describe(probs, targets, names, items=items, looks=looks, objective=objective, data=data)
         self._reports.append((self._state(), made))
         return made
 
-    def of_now(self) -> list[Report]:
+    def of_now(self) -> list[Any]:
         """The last report on each set of data that is of the model as it is now, the test set's first."""
         now = self._state()
         found = {made.data: made for state, made in self._reports if state == now}

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from nbtune._fastai.data import ArrayItems
 from nbtune._numbers import kind
 from nbtune.checkpoints import write_file
 from nbtune.errors import InputError, InputTypeError
@@ -81,10 +80,7 @@ class TestSet:
                 likely="a Learner of your own with another task's test split.",
                 next="pass a DataLoader: tuner.evaluate(learn.dls.test_dl(items, with_labels=True))",
             )
-        import torch
-
-        ready = ArrayItems(origin.body.prepare(items.x), torch.tensor(items.y), items.ids, 1)
-        return learn.dls.valid.new(ready)
+        return learn.dls.valid.new(origin.ready(items))
 
     def look(self, targets: Any, items: Items | None) -> int:
         """Count one look at these items; returns how many there have been."""

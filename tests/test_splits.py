@@ -1,0 +1,187 @@
+"""Splits: stratified, grouped, by time, as given, in folds; the same on every machine, and said in the card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nbtune as nt
+from nbtune.errors import InputError, InputTypeError, NbtuneError
+from nbtune.tasks import Task
+from nbtune.tasks.splits import Aside, plan_split
+from nbtune.tasks.targets import Target, read_target
+
+SPLITS = ("train", "valid", "test")
+
+
+def frame(n: int = 120, classes: int = 3) -> pd.DataFrame:
+    """A table with a class, a group of four rows, and a day."""
+    draw = np.random.RandomState(0)
+    return pd.DataFrame(
+        {"x": draw.rand(n), "y": [f"k{i % classes}" for i in range(n)], "who": [f"p{i // 4}" for i in range(n)],
+         "day": pd.date_range("2020-01-01", periods=n)[draw.permutation(n)]}
+    )  # fmt: skip
+
+
+def of(task: Task, column: str, df: pd.DataFrame) -> dict[str, set[Any]]:
+    """The values of a column in each split."""
+    return {s: set(df.loc[[int(name.split()[1]) for name in getattr(task, s).ids], column]) for s in SPLITS}
+
+
+def disjoint(sets: dict[str, set[Any]]) -> bool:
+    return len(set.union(*sets.values())) == sum(map(len, sets.values()))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(3, 60), min_size=2, max_size=6), valid=st.floats(0.05, 0.4), test=st.floats(0.05, 0.4),
+    seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_every_class_is_in_every_split_by_its_share(counts: list[int], valid: float, test: float, seed: int) -> None:
+    y = np.repeat(np.arange(len(counts)), counts)
+    target = Target("single", tuple(map(str, range(len(counts)))), y, "")
+    plan = plan_split(target, Aside(), valid=valid, test=test, seed=seed)
+    parts = [plan.train, plan.valid, plan.test]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(len(y)))
+    for c, n in enumerate(counts):
+        found = [int((y[part] == c).sum()) for part in parts]
+        assert min(found) >= 1
+        assert abs(found[2] - test * n) <= 1
+    again = plan_split(target, Aside(), valid=valid, test=test, seed=seed)
+    assert all(np.array_equal(a, b) for a, b in zip(parts, [again.train, again.valid, again.test], strict=True))
+
+
+def test_the_seed_draws_and_the_card_says_so() -> None:
+    df = frame()
+    one, same, other = (nt.tasks.from_frame(df, x=["x"], y="y", seed=seed) for seed in (1, 1, 2))
+    assert one.card.split_digest == same.card.split_digest != other.card.split_digest
+    assert one.card.split == "Stratified by class, seed 1."
+    assert one.card.class_counts == {"k0": 24, "k1": 24, "k2": 24}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_in_one_split_each(seed: int) -> None:
+    df = frame()
+    task = nt.tasks.from_frame(df, x=["x"], y="y", group="who", seed=seed)
+    assert disjoint(of(task, "who", df))
+    assert "the 30 groups stay together" in task.card.split
+    assert 12 <= len(task.test) <= 36  # groups are whole, so the share of 24 is met roughly
+    assert not disjoint(of(nt.tasks.from_frame(df, x=["x"], y="y", seed=seed), "who", df))
+
+
+def test_the_latest_is_tested_and_one_moment_is_in_one_split() -> None:
+    df = frame().assign(day=lambda d: d.day.dt.to_period("W").dt.start_time)
+    task = nt.tasks.from_frame(df, x=["x"], y="y", time="day")
+    days = of(task, "day", df)
+    assert max(days["train"]) < min(days["valid"]) <= max(days["valid"]) < min(days["test"])
+    assert task.card.split.startswith("By time: trained on before 2020-")
+
+
+def test_a_given_split_is_kept_and_what_it_lacks_is_drawn_from_training() -> None:
+    df = frame()
+    df["part"] = np.where(np.arange(120) % 5 == 0, "Testing", "train")
+    task = nt.tasks.from_frame(df, x=["x"], y="y", split="part")
+    assert of(task, "part", df) == {"train": {"train"}, "valid": {"train"}, "test": {"Testing"}}
+    assert task.card.split.startswith("As given; valid drawn from the training items.")
+    is_valid = nt.tasks.from_frame(df.assign(v=df.part == "Testing"), x=["x"], y="y", split="v")
+    assert of(is_valid, "part", df)["valid"] == {"Testing"}
+
+
+def test_numbers_and_labels_are_spread_over_the_splits() -> None:
+    df = frame(200).assign(price=lambda d: d.x**4)
+    task = nt.tasks.from_frame(df, x=["who"], y="price")
+    means = [getattr(task, split).y.mean() for split in SPLITS]
+    assert max(means) - min(means) < 0.04  # of plain random splits of 40 the means differ by 0.1
+    rare = np.zeros((200, 2), dtype=int)
+    rare[:, 0], rare[::20, 1] = 1, 1
+    several = nt.tasks.from_arrays(np.random.RandomState(0).rand(200, 3), rare)
+    assert all(getattr(several, split).y[:, 1].sum() >= 1 for split in SPLITS)
+
+
+def test_every_item_is_validated_on_once_and_the_test_set_stays() -> None:
+    df = frame()
+    for options in ({}, {"group": "who"}):
+        task = nt.tasks.from_frame(df, x=["x"], y="y", **options)  # type: ignore[arg-type]
+        folds = task.folds(4)
+        assert len({fold.test.digest for fold in folds}) == 1
+        ids = [name for fold in folds for name in fold.valid.ids]
+        assert sorted(ids) == sorted([*task.train.ids, *task.valid.ids])
+        if options:
+            assert all(disjoint(of(fold, "who", df)) for fold in folds)
+        else:
+            assert all(max(fold.valid.counts(3)) - min(fold.valid.counts(3)) <= 1 for fold in folds)
+        assert folds[0].card.split.startswith("Fold 1 of 4, seed 0.")
+    early = nt.tasks.from_frame(df, x=["x"], y="y", time="day").folds(3)
+    for fold in early:
+        days = of(fold, "day", df)
+        assert max(days["train"]) <= min(days["valid"])
+        assert max(days["valid"]) <= min(days["test"])
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "groups straddle": ({"group": "who", "split": "part"}, "30 of 30 groups stand in several given splits"),
+    "a class never trained": ({"split": "late"}, "1 classes of the test split have no training item: k2"),
+    "no training items": ({"split": "only"}, "without training items"),
+    "unknown names": ({"split": "who"}, "in splits called 'p0'"),
+    "few groups": ({"group": "y"}, "3 groups for a split into 5 parts"),
+    "one moment": ({"time": "once"}, "1 different times"),
+    "no group": ({"group": "gaps"}, "60 × no group"),
+    "missing column": ({"group": "woh"}, "group='woh' is no column"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_splits_that_mislead_are_refused(kind: str) -> None:
+    df = frame().assign(
+        part=lambda d: np.where(np.arange(120) % 4 == 0, "test", "train"), only="test", once=1.0,
+        late=lambda d: np.where(d.y == "k2", "test", "train"),
+        gaps=lambda d: d.who.where(np.arange(120) % 2 == 0),
+    )  # fmt: skip
+    options, given = BAD[kind]
+    with pytest.raises(NbtuneError) as error:
+        nt.tasks.from_frame(df, x=["x"], y="y", **options)
+    assert given in error.value.given, error.value.given
+    assert all((error.value.rule, error.value.likely, error.value.next))
+
+
+def test_a_class_that_is_never_tested_is_noted() -> None:
+    tested = np.arange(120) // 3 % 3 == 0
+    df = frame().assign(part=lambda d: np.where((d.y != "k2") & tested, "test", "train"))
+    card = nt.tasks.from_frame(df, x=["x"], y="y", split="part").card
+    assert "The test split has no item of k2: nothing is known of it there." in card.note
+
+
+@pytest.mark.parametrize(("k", "kind"), [(1, InputError), (0, InputError), (33, InputError), (2.5, InputTypeError)])
+def test_folds_that_cannot_be_made_are_refused(k: Any, kind: type[NbtuneError]) -> None:
+    task = nt.tasks.from_frame(frame(), x=["x"], y="y")
+    with pytest.raises(kind, match="k is a whole number of folds"):
+        task.folds(k)
+
+
+KINDS: list[tuple[Any, str, str]] = [
+    (["a", "b"] * 30, "single", "names"), ([True, False] * 30, "single", "names"),
+    ([0, 1, 2] * 20, "single", "classes"),
+    ([0.5, 1.5] * 30, "regression", "fractions"), (list(range(60)), "regression", "60 different whole numbers"),
+    ([1.0, 2.0] * 30, "single", "classes"), ([["a"], ["a", "b"]] * 30, "multi", "list of labels"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "kind", "why"), KINDS)
+def test_the_kind_of_target_is_proposed_with_a_reason(values: Any, kind: str, why: str) -> None:
+    target = read_target(pd.Series(values, name="y"), None, None, "from_frame")
+    assert (target.kind, why in target.why) == (kind, True)
+
+
+def test_uneven_classes_are_measured_by_macro_f1_and_even_ones_by_accuracy() -> None:
+    df = frame(200)
+    even = nt.tasks.from_frame(df, x=["x"], y="y")
+    assert even.metrics == ("accuracy",)
+    uneven = nt.tasks.from_frame(df.assign(y=np.where(np.arange(200) % 10 == 0, "rare", "common")), x=["x"], y="y")
+    assert uneven.metrics == ("f1",)
+    assert "macro F1, not accuracy, as the largest class has 180 items and 'rare' 20" in uneven.card.proposal
+    assert nt.tasks.from_frame(df, x=["x"], y="y", metrics=["recall", "f1"]).metrics == ("recall", "f1")
