@@ -59,7 +59,7 @@ def _left_whole() -> Iterator[None]:
 
 def answers(learn: Any, loader: Any) -> tuple[Any, Any]:
     """Outputs through the loss's activation and targets, both float64 [n, k]: of several labels, or of numbers."""
-    with borrowed(learn), _left_whole():
+    with borrowed(learn), _left_whole(), answering(loader):
         outputs, targets = learn.get_preds(dl=loader, act=getattr(learn.loss_func, "activation", _same), reorder=False)
     found, goal = (torch.as_tensor(one).as_subclass(torch.Tensor).double().numpy() for one in (outputs, targets))
     return (found[:, None] if found.ndim == 1 else found), (goal[:, None] if goal.ndim == 1 else goal)
