@@ -44,10 +44,11 @@ CONTRAST = """panel => {
   const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data].map((v, i) => i < 3 ? v : v / 255); };
   const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
-  const light = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b; };
+  const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => { const [r, g, b] = c.map(v => linear(v / 255)); return .2126 * r + .7152 * g + .0722 * b; };
   const behind = node => { const stack = []; for (let at = node; at; at = at.parentElement) stack.push(at);
-    return stack.reverse().reduce((under, one) => over(rgba(getComputedStyle(one).backgroundColor), under), [255, 255, 255]); };
+    return stack.reverse().reduce((under, one) => over(rgba(getComputedStyle(one).backgroundColor), under),
+      [255, 255, 255]); };
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
   const texts = [], edges = [];
   for (const node of panel.querySelectorAll("*")) {
@@ -60,8 +61,10 @@ CONTRAST = """panel => {
       edges.push([node.textContent, Math.max(ratio(over(rgba(style.borderTopColor), behind(node.parentElement)),
         behind(node.parentElement)), ratio(back, behind(node.parentElement)))]);
     if (node.matches(".nbt-group, .nbt-mark-line, .nbt-curve, .nbt-dot")) {
-      const mark = node instanceof SVGElement ? (style.stroke === "none" ? style.fill : style.stroke) : style.borderTopColor;
-      edges.push([node.getAttribute("class"), ratio(over(rgba(mark), behind(node.parentElement)), behind(node.parentElement))]);
+      const mark = !(node instanceof SVGElement) ? style.borderTopColor
+        : style.stroke === "none" ? style.fill : style.stroke;
+      const under = behind(node.parentElement);
+      edges.push([node.getAttribute("class"), ratio(over(rgba(mark), under), under)]);
     }
   }
   return { texts, edges };

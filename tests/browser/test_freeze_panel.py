@@ -1,4 +1,4 @@
-"""FreezePanel in a real JupyterLab, by mouse and by keyboard: one notebook for all tests of this file, in their order."""
+"""FreezePanel in a real JupyterLab, by mouse and by keyboard: one notebook for all tests of this file."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ def test_the_mouse_clicks_and_drags_and_the_costs_come_at_once(opened: OpenNoteb
     assert still(panel) == []
 
 
-def test_it_is_good_to_read_in_light_dark_and_on_white(
-    opened: OpenNotebook, panel: Locator, screenshots: Path
-) -> None:
+def test_it_is_good_to_read_in_light_dark_and_on_white(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
     panel.locator("[data-group=layer3]").click()
     says(panel, "tuner.freeze_to('layer3')")
     panel.get_by_role("button", name="Probe depths").click()
