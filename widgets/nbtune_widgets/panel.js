@@ -104,7 +104,7 @@ const panel = (kind, label, draw) => ({
     const title = el("div", { class: "nbt-title" }), sentence = el("p", { class: "nbt-sentence" });
     const code = el("div", { class: "nbt-line" }), error = el("div");
     const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
-    const box = el("section", { class: "nbt", "data-nbtune": kind, "aria-label": label },
+    const box = el("section", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
       title, sentence, picture, error, said, el("footer", {}, code, buttons));
     root.append(box);
     let silent = false, spoken = 0;
@@ -148,6 +148,11 @@ const panel = (kind, label, draw) => ({
     const refresh = () => ask(model, "refresh");
     window.addEventListener("focus", refresh);
     box.addEventListener("focusin", (event) => { if (!box.contains(event.relatedTarget)) refresh(); });
+    // JupyterLab takes plain keys for its cells before a panel hears them; those with Ctrl and the like stay its own.
+    const ours = (event) => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter"));
+    const keys = (event) => box.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
+    window.addEventListener("keydown", keys, true);
+    box.addEventListener("keydown", (event) => { if (ours(event)) event.stopPropagation(); });
     const themes = new MutationObserver(soon);
     themes.observe(document.body, { attributes: true });
     themes.observe(document.documentElement, { attributes: true });
@@ -162,6 +167,7 @@ const panel = (kind, label, draw) => ({
       model.off("change:heard", heard);
       model.off("nbt:silence", silence);
       window.removeEventListener("focus", refresh);
+      window.removeEventListener("keydown", keys, true);
       themes.disconnect();
       shown.disconnect();
       cancelAnimationFrame(waiting);
