@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.lab import Lab, OpenNotebook
-from browser.panels import axe, clock, good_to_read, notebook, sentence, took, without_kernel
+from browser.panels import axe, clock, good_to_read, notebook, sentence, shot, took, without_kernel
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=freeze]"
@@ -195,10 +195,10 @@ def test_a_storm_of_clicks_and_keys_ends_where_the_last_one_went(opened: OpenNot
         panel.querySelector("[data-group=layer3]").click(); }"""
     )
     expect(panel.locator("code")).to_have_text("tuner.freeze_to('layer3')", timeout=20_000)
-    opened.page.wait_for_timeout(300)
-    assert still(panel) == ["stem", "layer1", "layer2"]
+    expect(panel.locator(".nbt-still")).to_have_count(3)
     panel.evaluate(
-        "panel => { for (let i = 0; i < 20; i += 1) panel.querySelector('[data-key=\"button-Probe depths\"]').click(); }"
+        "panel => { const probe = panel.querySelector('[data-key=\"button-Probe depths\"]');"
+        " for (let i = 0; i < 20; i += 1) probe.click(); }"
     )
     expect(panel.locator("code")).to_have_text("tuner.depth()", timeout=60_000)
 
@@ -254,7 +254,7 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(opened: OpenNotebook, 
     expect(again.locator(".nbt-still")).to_have_count(4)
     assert not opened.page.locator("[data-nbtune-static]").first.is_visible()
     again.get_by_role("button", name="Unfreeze").click()
-    again.get_by_text("All 6 groups train").wait_for()
+    expect(again.locator(".nbt-sentence")).to_contain_text("All 6 groups train")
 
 
 def test_nothing_was_wrong_in_the_console(opened: OpenNotebook) -> None:

@@ -76,6 +76,16 @@ const slides = (node, go) => node.addEventListener("keydown", (event) => {
   go(step);
 });
 
+// Where a control is on its way to while the kernel has not answered yet: keys come faster than answers.
+const aims = new WeakMap();
+const aim = (model, name, now, to) => {
+  if (!aims.has(model)) aims.set(model, {});
+  const all = aims.get(model);
+  if (to !== undefined) all[name] = { to, at: Date.now() };
+  else if (all[name] && (all[name].to === now || Date.now() - all[name].at > SILENCE)) delete all[name];
+  return all[name]?.to ?? now;
+};
+
 // Follows the pointer from press to release; no repaint comes between.
 const drags = (node, move, end) => node.addEventListener("pointerdown", (event) => {
   event.preventDefault();
@@ -104,8 +114,8 @@ const panel = (kind, label, draw) => ({
     const title = el("div", { class: "nbt-title" }), sentence = el("p", { class: "nbt-sentence" });
     const code = el("div", { class: "nbt-line" }), error = el("div");
     const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
-    const box = el("section", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
-      title, sentence, picture, error, said, el("footer", {}, code, buttons));
+    const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
+      title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
     let silent = false, spoken = 0;
     const speak = () => {
