@@ -59,9 +59,11 @@ const problem = (error) => {
 };
 
 // A front end may say its theme in ways of its own; what the panel's paper looks like is true in all of them.
-const isDark = (node) => {
-  const [red, green, blue] = (getComputedStyle(node).backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110;
+const dress = (box) => {
+  const paper = getComputedStyle(box).backgroundColor;
+  const [red, green, blue] = (paper.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  box.classList.toggle("nbt-dark", 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110);
+  box.style.setProperty("--paper", paper);
 };
 
 // A slider made of any element: `read()` gives where it stands, `go(step)` moves it by keys.
@@ -73,6 +75,16 @@ const slides = (node, go) => node.addEventListener("keydown", (event) => {
   event.stopPropagation();
   go(step);
 });
+
+// Where a control is on its way to while the kernel has not answered yet: keys come faster than answers.
+const aims = new WeakMap();
+const aim = (model, name, now, to) => {
+  if (!aims.has(model)) aims.set(model, {});
+  const all = aims.get(model);
+  if (to !== undefined) all[name] = { to, at: Date.now() };
+  else if (all[name] && (all[name].to === now || Date.now() - all[name].at > SILENCE)) delete all[name];
+  return all[name]?.to ?? now;
+};
 
 // Follows the pointer from press to release; no repaint comes between.
 const drags = (node, move, end) => node.addEventListener("pointerdown", (event) => {
@@ -99,11 +111,11 @@ const panel = (kind, label, draw) => ({
     const style = el("style", { text: `[data-nbtune-static="${model.get("still_id")}"]{display:none}` });
     document.head.append(style);
     const picture = el("div", { class: "nbt-picture" }), buttons = el("div", { class: "nbt-buttons" });
-    const title = el("h3", {}), sentence = el("p", { class: "nbt-sentence" });
+    const title = el("div", { class: "nbt-title" }), sentence = el("p", { class: "nbt-sentence" });
     const code = el("div", { class: "nbt-line" }), error = el("div");
     const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
-    const box = el("section", { class: "nbt", "data-nbtune": kind, "aria-label": label },
-      title, sentence, picture, error, said, el("footer", {}, code, buttons));
+    const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
+      title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
     let silent = false, spoken = 0;
     const speak = () => {
@@ -121,7 +133,7 @@ const panel = (kind, label, draw) => ({
       title.textContent = view.title ?? label;
       sentence.textContent = view.sentence ?? "";
       box.setAttribute("aria-busy", model.get("busy") ? "true" : "false");
-      box.classList.toggle("nbt-dark", isDark(box));
+      dress(box);
       draw(model, { picture, buttons, view, box });
       code.replaceChildren(codeLine(model));
       error.replaceChildren(problem(model.get("error")));
@@ -146,11 +158,16 @@ const panel = (kind, label, draw) => ({
     const refresh = () => ask(model, "refresh");
     window.addEventListener("focus", refresh);
     box.addEventListener("focusin", (event) => { if (!box.contains(event.relatedTarget)) refresh(); });
+    // JupyterLab takes plain keys for its cells before a panel hears them; those with Ctrl and the like stay its own.
+    const ours = (event) => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter"));
+    const keys = (event) => box.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
+    window.addEventListener("keydown", keys, true);
+    box.addEventListener("keydown", (event) => { if (ours(event)) event.stopPropagation(); });
     const themes = new MutationObserver(soon);
     themes.observe(document.body, { attributes: true });
     themes.observe(document.documentElement, { attributes: true });
     const shown = new ResizeObserver(() => {
-      box.classList.toggle("nbt-dark", isDark(box));
+      dress(box);
       box.dispatchEvent(new Event("nbt:resized"));
     });
     shown.observe(box);
@@ -160,6 +177,7 @@ const panel = (kind, label, draw) => ({
       model.off("change:heard", heard);
       model.off("nbt:silence", silence);
       window.removeEventListener("focus", refresh);
+      window.removeEventListener("keydown", keys, true);
       themes.disconnect();
       shown.disconnect();
       cancelAnimationFrame(waiting);
