@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.errors import FreezeError
 from nbtune.history import History
-from nbtune.questions import Depth, Noise, Probe, Sweep, depth, noise, probe, right, sweep
+from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, probe, right, sweep
 from nbtune.rates import Rates
 from nbtune.tuner.held import Held
 from nbtune.tuner.script import Script
@@ -63,6 +64,22 @@ class Questions:
         self._stop.clear()
         found = depth(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
         self._script.say("depth")
+        return found
+
+    @verb
+    def item_losses(self) -> Losses:
+        """The loss of each training and validation item under a probe fitted without it, highest first; never of test.
+
+        Wrong labels and hard items come first. Northcutt, Jiang & Chuang (2021), Confident learning. Raises as `probe`.
+        """
+        self._stop.clear()
+        groups, phases = self._held.cut.groups, self.history.phases
+        with without_augmentation(self.learn):
+            found = item_losses(self.learn, groups, store=self._held.store, seed=self.seed, **self._stopped())
+        body = [group.name for group in groups[:-1]]
+        if any(phase.rates.get(name) for phase in phases for name in body):
+            found = replace(found, trained=True)
+        self._script.say("item_losses")
         return found
 
     @verb
