@@ -17,7 +17,7 @@ from nbtune.tasks.split import SPLITS
 if TYPE_CHECKING:
     from nbtune.tasks.task import Task
 
-__all__ = ["Edit", "edit"]
+__all__ = ["Edit", "Mark", "edit"]
 
 _WRITTEN = 20  # marks that the code of a task writes out: more are data
 _SHOWN = 20  # rows in the notebook

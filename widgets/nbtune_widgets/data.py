@@ -31,14 +31,14 @@ class DataBrowser(Panel):
     """
 
     _esm = module("data")
-    _css = (HERE / "panel.css").read_text() + (HERE / "data.css").read_text()
+    _css: Any = (HERE / "panel.css").read_text() + (HERE / "data.css").read_text()
     classes = traitlets.Dict().tag(sync=True)  # names, and counts of each split: sent once
     pictures = traitlets.Dict().tag(sync=True)  # of the items on the page, by id
 
     def __init__(self, task: Task, model: Any = None) -> None:
+        super().__init__()
         if not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
             raise no_task(task)
-        super().__init__()
         self.task, self._marks, self._now = task, Marks(), Shown()
         self._at = {name: (split, i) for split in SPLITS for i, name in enumerate(getattr(task, split).ids)}
         self._copies: Copies | None = None
@@ -46,12 +46,14 @@ class DataBrowser(Panel):
         self._losses: Losses | None = None
         self._rows: dict[tuple[str, int], int] = {}  # of the losses, by place
         self._loss: dict[tuple[str, int], float] = {}
-        self._trained, self._edit, self._drawn, self._input_said = 0, None, None, ""
+        self._edit: Edit | None = None
+        self._drawn: tuple[Places, bool] | None = None
+        self._trained, self._input_said = 0, ""
         counts = {s: np.bincount(getattr(task, s).y, minlength=len(task.vocab)).tolist() for s in SPLITS}
         self.classes = {"names": [str(name) for name in task.vocab], "counts": counts}
-        self.tuner = _tuner(task, model)
-        if self.tuner is not None:
-            self.follow(self.tuner)
+        self.model = _tuner(task, model)
+        if self.model is not None:
+            self.follow(self.model)
         self.refresh()
 
     # In code and in the page alike
@@ -136,7 +138,7 @@ class DataBrowser(Panel):
         return {
             "refresh": lambda: None, "show": self._show_asked, "mark": self.mark, "exclude": self.exclude,
             "clear": self.clear, "undo": self.undo, "redo": self.redo, "preview": self.preview,
-            "stop": lambda: self.tuner.stop() if self.tuner is not None else None,
+            "stop": lambda: self.model.stop() if self.model is not None else None,
         }  # fmt: skip
 
     def _show_asked(self, wanted: dict[str, Any]) -> None:
@@ -167,7 +169,7 @@ class DataBrowser(Panel):
         return split, at
 
     def _stale(self) -> bool:
-        return self.tuner is not None and len(self.tuner.history.phases) != self._trained
+        return self.model is not None and len(self.model.history.phases) != self._trained
 
     def _measure(self, tuner: Tuner) -> None:
         found = tuner.item_losses()
@@ -176,9 +178,9 @@ class DataBrowser(Panel):
         self._loss = {place: loss for place, loss in losses.items() if loss == loss}  # nan: not judged
 
     def _need_model(self, what: str) -> Tuner:
-        if self.tuner is None:
+        if self.model is None:
             raise no_model(what)
-        return self.tuner
+        return self.model
 
     def _order(self, shown: Shown) -> Places:
         copies = self.copies if shown.only in ("copies", "conflicts") else self._copies
@@ -197,7 +199,7 @@ class DataBrowser(Panel):
             "shown": {**asdict(now), "label": -1 if now.label is None else self.task.vocab.index(now.label)},
             "options": {"split": [*SPLITS, "all"], "only": ONLY, "by": BY},
             "pages": pages, "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
-            "model": self.tuner is not None, "marks": len(self._marks), "steps": self._marks.steps,
+            "model": self.model is not None, "marks": len(self._marks), "steps": self._marks.steps,
             "edit": None if edit is None else {"sentence": edit.sentence, "rows": _changes(edit)},
             "head": ["item", "split", "label", "mark", "loss", "read as", "same as"],
             "rows": [[t["id"], t["split"], t["label"], t["told"], t["loss"], t["read"], t["same"]] for t in shown],
@@ -221,7 +223,7 @@ class DataBrowser(Panel):
 
     def _draw(self, page: Places, as_input: bool) -> None:
         """Send the pictures of a page when another page is in view."""
-        if self._drawn == (page, as_input) or (as_input and self.tuner is not None and self.tuner.running):
+        if self._drawn == (page, as_input) or (as_input and self.model is not None and self.model.running):
             return
         self.pictures = self._as_input(page) if as_input else {
             getattr(self.task, split).ids[at]: tiles.drawn(getattr(self.task, split), at) for split, at in page
