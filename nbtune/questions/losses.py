@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value, seconds
+from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
 from nbtune.errors import InputError, TrainingError
@@ -58,8 +58,7 @@ class Losses:
         told = (
             f"{int(other.sum()):,} of {len(self.items) - alone:,} training and validation items are read as another "
             f"class, {sure:,} of them with a probability of {_SURE} or more, by a linear probe before "
-            f"{self.group} that was fitted without them ({self.folds}-fold cross-validation, C {self.c:g}). "
-            f"{seconds(self.seconds).capitalize()}."
+            f"{self.group} that was fitted without them ({self.folds}-fold cross-validation, C {self.c:g})."
         )
         if alone:
             told += f" {alone:,} alone in their class are not judged."

@@ -13,17 +13,19 @@ const handle = (event, act) => { event.preventDefault(); event.stopPropagation()
 const balance = (view, classes, wide, go) => {
   const splits = view.shown.split === "all" ? ["train", "valid", "test"] : [view.shown.split];
   const counts = classes.names.map((_, at) => splits.reduce((sum, split) => sum + classes.counts[split][at], 0));
-  const most = Math.max(...counts, 1), step = wide / counts.length, named = step > 22, base = named ? 50 : 56;
-  const text = `Class balance in ${splits.join(", ")}: ${Math.min(...counts)} to ${most} items a class.`;
+  const most = Math.max(...counts, 1), step = wide / counts.length, named = step > 22, gap = step < 6 ? 0 : Math.min(2, step / 8);
+  const least = Math.min(...counts), base = named ? 54 : 64;
+  const text = `Class balance in ${splits.join(", ")}: ${least === most ? most : `${least} to ${most}`} items a class.`;
   return el("figure", { class: "nbt-balance" },
-    svg("svg", { width: wide, height: 68, viewBox: `0 0 ${wide} 68`, role: "img", "aria-label": text },
+    svg("svg", { width: wide, height: 70, viewBox: `0 0 ${wide} 70`, role: "img", "aria-label": text },
       ...counts.map((count, at) => {
-        const high = (40 * count) / most;
+        const high = (36 * count) / most, middle = (at + 0.5) * step;
         return svg("g", { class: at === view.shown.label ? "nbt-on" : "", onclick: () => go({ label: at === view.shown.label ? -1 : at, page: 1 }) },
           svg("title", { text: `${classes.names[at]}: ${count}` }),
-          svg("rect", { class: "nbt-hit", x: at * step, y: 0, width: step, height: 68 }),
-          svg("rect", { class: "nbt-bar", x: at * step + Math.min(2, step / 8), y: base - high, width: Math.max(0.5, step - Math.min(4, step / 4)), height: high }),
-          ...(named ? [svg("text", { x: (at + 0.5) * step, y: 64, "text-anchor": "middle", text: cut(classes.names[at], Math.floor(step / 7)) })] : []));
+          svg("rect", { class: "nbt-hit", x: at * step, y: 0, width: step, height: 70 }),
+          svg("rect", { class: "nbt-bar", x: at * step + gap, y: base - high, width: step - 2 * gap, height: high }),
+          ...(named ? [svg("text", { x: middle, y: base - high - 4, "text-anchor": "middle", text: count }),
+            svg("text", { x: middle, y: 67, "text-anchor": "middle", text: cut(classes.names[at], Math.floor(step / 7)) })] : []));
       })),
     el("figcaption", { text: view.shown.label < 0 ? text : `${text} Shown: ${classes.names[view.shown.label]}.` }));
 };
@@ -48,8 +50,8 @@ const tileOf = (view, tile, at, drawn) => el("div", {
   el("span", { class: "nbt-under" },
     el("span", { class: tile.what === "label" ? "nbt-was" : "", text: cut(tile.label, 12) }),
     ...(tile.what ? [el("b", { text: tile.what === "label" ? `${SIGNS.label} ${cut(tile.told.slice(3), 10)}` : `${SIGNS.exclude} out` })]
-      : tile.read ? [el("span", { class: "nbt-read", text: `reads ${cut(tile.read, 10)}` })] : []),
-    ...(tile.same ? [el("span", { class: "nbt-same", text: tile.conflict ? "⧉≠" : "⧉" })] : [])));
+      : tile.read ? [el("span", { class: "nbt-read", text: `reads ${cut(tile.read, 10)}` })] : [])),
+  ...(tile.same ? [el("span", { class: "nbt-same", text: tile.conflict ? "copy ≠" : "copy" })] : []));
 
 // The item under the cursor, large, with all that is known of it and what can be done.
 const detail = (model, view, tile, drawn, names) => {
@@ -57,7 +59,7 @@ const detail = (model, view, tile, drawn, names) => {
   const test = tile.split === "test" ? "The test split is not marked here." : "";
   const acts = (word, act, values, name, off = "") => button(model, word, act, { values: () => values, always: true, off: off || test, name });
   const facts = [["id", tile.id], ["split", tile.split], ["label", tile.label], ["mark", tile.told], ["loss", tile.loss],
-    ["read as", tile.read], ["same as", tile.same], ["cannot be drawn", drawn?.cannot], ...(drawn?.row ?? [])].filter(([, value]) => value);
+    ["reads", tile.read], ["copy of", tile.same], ["not drawn", drawn?.cannot], ...(drawn?.row ?? [])].filter(([, value]) => value);
   const now = tile.what === "label" ? tile.told.slice(3) : tile.label;
   const choose = pick("It is", "class", names.map((name) => [name, name]), now, (label) => ask(model, "mark", tile.id, label));
   if (test) choose.querySelector("select").setAttribute("disabled", "");
@@ -87,10 +89,13 @@ const moves = (grid, at, key) => {
 
 export default panel("data", "Items", (model, { picture, buttons, view, box }) => {
   const { shown, tiles } = view, classes = model.get("classes"), drawn = model.get("pictures");
-  const go = (change) => ask(model, "show", { ...shown, label: shown.label < 0 ? null : classes.names[shown.label], ...rename(change) });
-  const rename = (change) => ("label" in change ? { ...change, label: change.label < 0 ? null : classes.names[change.label] } : change);
+  box.wanted = shown; // several changes may be asked for before the first answer
+  const go = (change) => {
+    const wanted = box.wanted = { ...box.wanted, ...change };
+    ask(model, "show", { ...wanted, label: wanted.label < 0 ? null : classes.names[wanted.label] });
+  };
   const grid = el("div", { class: `nbt-grid ${tiles.some((tile) => drawn[tile.id]?.row) ? "nbt-lines" : ""}`, role: "listbox",
-    "aria-label": `Items, page ${shown.page} of ${view.pages}`, "data-lm-suppress-shortcuts": "true" },
+    "aria-label": `Items, page ${shown.page} of ${view.pages}` },
     ...tiles.map((tile, at) => tileOf(view, tile, at, drawn[tile.id])));
   const beside = el("div", { class: "nbt-beside" });
   const point = (at, focus) => {
@@ -139,13 +144,17 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
       el("label", { title: view.model ? "" : "Needs a model: DataBrowser(task, tuner)" }, input, " as the model gets it")),
     balanceAt,
     ...(shown.as_input ? [el("p", { class: "nbt-hint", text: view.input })] : []),
-    el("div", { class: "nbt-both" }, grid, beside),
+    el("div", { class: "nbt-both" }, el("div", { class: "nbt-side" }, grid, beside)),
     el("div", { class: "nbt-pages" }, steps("Previous", -1, shown.page <= 1),
       el("span", { text: `page ${shown.page} of ${view.pages}, ${view.total.toLocaleString("en")} items` }), steps("Next", 1, shown.page >= view.pages),
       el("span", { class: "nbt-hint", text: "Arrow keys move, Delete leaves out, Enter chooses a class, Ctrl+Z undoes." })),
     ...difference(view.edit),
     table("The items on this page", view.head, view.rows));
   point(box.at ?? 0);
+  box.setAttribute("aria-label", view.title); // two of them on a page are told apart
+  box.onkeydown = (event) => { // JupyterLab cuts a cell at x, deletes it at d d, and goes to another at an arrow
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey) event.stopPropagation();
+  };
   const [back, again] = view.steps;
   buttons.replaceChildren(
     button(model, "Undo", "undo", { always: true, off: back ? "" : "No mark was made yet." }),
