@@ -8,7 +8,7 @@ import numpy as np
 
 import nbtune as nt
 from nbtune.tasks import Items
-from nbtune.tasks.copies import copies
+from nbtune.tasks.copies import _digest, copies
 from nbtune.tasks.task import make_task
 
 
@@ -67,3 +67,9 @@ def test_an_item_that_cannot_be_read_is_named_and_the_rest_compared() -> None:
     assert found.unread == ("train5",)
     assert len(found.groups) == 2
     assert found.sentence.endswith("1 could not be read.")
+
+
+def test_equal_bytes_of_another_shape_are_another_item() -> None:
+    flat = np.zeros(6, np.uint8)
+    assert _digest(flat.reshape(2, 3)) != _digest(flat.reshape(3, 2))
+    assert _digest(flat.reshape(2, 3)) == _digest(np.zeros((2, 3), np.uint8))

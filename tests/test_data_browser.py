@@ -163,6 +163,7 @@ def test_the_test_split_is_never_ordered_by_loss(tuner: nt.Tuner) -> None:
     assert browser.view["total"] == len(TASK.train) + len(TASK.valid)
     losses = [float(tile["loss"]) for tile in browser.view["tiles"]]
     assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 1 > losses[-1]
     browser.close()
 
 
@@ -220,6 +221,7 @@ def test_six_thousand_items_of_a_thousand_classes_in_bounded_messages(large: nt.
     browser = nt.widgets.DataBrowser(large)
     browser.show(page=125)
     assert browser.view["total"] == 6000
+    assert len(browser.pictures) == len(browser.view["tiles"]) == PAGE
     assert [tile["id"] for tile in browser.view["tiles"]][-1] == large.train.ids[5999]
     assert len(json.dumps(browser.pictures)) < 600_000
     for name in large.train.ids[1:]:  # no cap on marks
@@ -245,7 +247,7 @@ class Odd:
     def __init__(self, split: str, n: int) -> None:
         rng = np.random.RandomState(n)
         self.x = pd.DataFrame({"alcohol": rng.rand(n), EVIL: ["a" * 500] * n, "hue": rng.rand(n)})
-        self.y, self.ids = np.arange(n) % 2, tuple(f"{split}{i}" for i in range(n))
+        self.y, self.ids = np.arange(n) % 2, tuple(f"{EVIL}{split}{i}" for i in range(n))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -263,10 +265,10 @@ class Table:
 
 def test_rows_are_shown_as_rows_and_what_cannot_be_drawn_says_so() -> None:
     browser = nt.widgets.DataBrowser(Table())  # type: ignore[arg-type]
-    row = browser.pictures["train0"]["row"]
+    row = browser.pictures[f"{EVIL}train0"]["row"]
     assert [name for name, _ in row] == ["alcohol", EVIL, "hue"]
     assert len(row[1][1]) == 80
-    assert browser.pictures["train1"] == {"cannot": f"OSError: {EVIL} is truncated"}
+    assert browser.pictures[f"{EVIL}train1"] == {"cannot": f"OSError: {EVIL} is truncated"}
     saved = browser.static()
     assert "cannot be drawn" in saved
     assert EVIL not in saved

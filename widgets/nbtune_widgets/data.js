@@ -153,7 +153,8 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
   point(box.at ?? 0);
   box.setAttribute("aria-label", view.title); // two of them on a page are told apart
   box.onkeydown = (event) => { // JupyterLab cuts a cell at x, deletes it at d d, and goes to another at an arrow
-    if (!event.ctrlKey && !event.metaKey && !event.altKey && !event.shiftKey) event.stopPropagation();
+    const runs = event.shiftKey && event.key === "Enter";
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && !runs) event.stopPropagation();
   };
   const [back, again] = view.steps;
   buttons.replaceChildren(

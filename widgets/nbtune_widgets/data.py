@@ -239,7 +239,7 @@ class DataBrowser(Panel):
             said.append(batch.sentence)
             for at, picture in zip(places, batch.pictures, strict=True):
                 found[getattr(self.task, split).ids[at]] = {"src": tiles.of_array(picture)}
-        self._input_said = " ".join(dict.fromkeys(said))
+        self._input_said = " ".join(dict.fromkeys(said)) + " The lowest value is drawn black, the highest white."
         return found
 
     def _sentence(self) -> str:
