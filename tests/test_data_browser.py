@@ -187,6 +187,24 @@ def test_anything_but_a_task_is_refused(tuner: nt.Tuner) -> None:
         nt.widgets.DataBrowser(TASK, 3)
 
 
+def test_a_model_on_the_task_before_it_was_edited_is_refused(tuner: nt.Tuner) -> None:
+    marks = pd.DataFrame([["train", TASK.train.ids[2], "label", OTHER]], columns=["split", "item", "what", "label"])
+    browser = nt.widgets.DataBrowser(TASK.edited(marks), tuner)
+    with pytest.raises(nt.NbtuneError, match=r"(?s)1 items under other labels.*before the task was edited"):
+        browser.show(by="loss")
+    browser.close()
+
+
+@pytest.mark.parametrize("kind", ["multi", "regression"])
+def test_items_without_one_class_are_refused_in_words(kind: str) -> None:
+    task = nt.tasks.digits(shots=1)
+    object.__setattr__(task, "kind", kind)
+    with pytest.raises(nt.NbtuneError, match="one class each"):
+        nt.widgets.DataBrowser(task)
+    with pytest.raises(nt.NbtuneError, match="an item one class"):
+        task.edited(pd.DataFrame())
+
+
 def test_losses_from_before_a_training_are_stale_and_asked_anew() -> None:
     tuner = nt.Tuner(TASK.learner("letters", seed=0), seed=0)
     browser = nt.widgets.DataBrowser(TASK, tuner)
@@ -287,6 +305,10 @@ def test_marks_can_be_made_while_a_verb_runs(tuner: nt.Tuner) -> None:
     asked(browser, "exclude", ITEM)
     assert tuner.running == "fit"
     assert len(browser.marks) == 1
+    before = browser.pictures
+    asked(browser, "show", {**SHOWN, "as_input": True})
+    assert "while fit() is running" in browser.error["given"]
+    assert browser.pictures == before
     tuner.stop()
     thread.join(60)
     browser.close()

@@ -34,6 +34,13 @@ def marks_of(task: Task, marks: Any, reason: str | None) -> tuple[Mark, ...]:
     Raises InputTypeError for what is no table, InputError for columns, items, classes or splits that are not there,
     two marks on one item, a split that would be empty, or the test split without a reason.
     """
+    if (several := getattr(task, "kind", "single")) != "single":
+        targets = "numbers" if several == "regression" else "several labels an item"
+        raise InputError(
+            f"edited() of a task whose targets are {targets}.",
+            rule="marks give an item one class.", likely="a browser's habit, on another kind of task.",
+            next="correct the table or the folder that the task was made from, and make it again.",
+        )  # fmt: skip
     found = [_mark(task, *row) for row in _rows(marks)]
     _check_places(task, found)
     _check_once(found)

@@ -28,6 +28,15 @@ class Edit:
     """What marks would change in a task: nothing is changed until `.task` is taken, and no file ever.
 
     `before` and `after` count the items of each class by split; `reason` is why the test split is edited.
+
+    Example:
+        >>> import nbtune as nt
+        >>> task = nt.tasks.digits(shots=5)
+        >>> marks = [["train", task.train.ids[0], "label", "7"], ["valid", task.valid.ids[3], "exclude", ""]]
+        >>> task.edited(marks, dry_run=True)
+        Edit of task digits: train: 1 relabelled of 50; valid: 1 left out of 200.
+        >>> len(task.edited(marks).valid)
+        199
     """
 
     source: Task

@@ -132,7 +132,8 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
   const only = { all: "all items", marked: `marked (${view.marks})`, copies: "with a copy", conflicts: "copies whose labels differ" };
   const balanceAt = el("div");
   const input = el("input", { type: "checkbox", "data-key": "input", ...(shown.as_input ? { checked: "" } : {}),
-    ...(view.model ? {} : { disabled: "" }), onchange: (event) => go({ as_input: event.target.checked }) });
+    ...(view.model ? {} : { disabled: "" }), "aria-disabled": model.get("busy") ? "true" : undefined,
+    onchange: (event) => { if (model.get("busy")) event.target.checked = shown.as_input; else go({ as_input: event.target.checked }); } });
   const steps = (word, step, off) => el("button", { type: "button", text: word, "data-key": `page${step}`,
     "aria-disabled": off ? "true" : undefined, onclick: () => page(step) });
   picture.replaceChildren(
@@ -141,7 +142,7 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
       pick("Class", "label", [[-1, "every class"], ...classes.names.map((name, at) => [at, name])], shown.label, (at) => go({ label: Number(at), page: 1 })),
       pick("Show", "only", view.options.only.map((word) => [word, only[word]]), shown.only, (word) => go({ only: word, page: 1 })),
       ...(view.model && shown.split !== "test" ? [pick("Order", "by", named(view.options.by), shown.by, (by) => go({ by, page: 1 }))] : []),
-      el("label", { title: view.model ? "" : "Needs a model: DataBrowser(task, tuner)" }, input, " as the model gets it")),
+      el("label", { title: view.model ? model.get("busy") : "Needs a model: DataBrowser(task, tuner)" }, input, " as the model gets it")),
     balanceAt,
     ...(shown.as_input ? [el("p", { class: "nbt-hint", text: view.input })] : []),
     el("div", { class: "nbt-both" }, el("div", { class: "nbt-side" }, grid, beside)),

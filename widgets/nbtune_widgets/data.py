@@ -15,7 +15,7 @@ from nbtune.questions import Losses
 from nbtune.tasks.copies import Copies
 from nbtune.tasks.edited import Edit, Mark
 from nbtune_widgets import tiles
-from nbtune_widgets.data_checks import check, check_page, never_on_test, no_mark, no_model, no_task
+from nbtune_widgets.data_checks import busy_model, check, check_page, never_on_test, no_mark, no_model, no_task
 from nbtune_widgets.marks import Marks
 from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, located, order
 from nbtune_widgets.panel import HERE, Panel, escape, module
@@ -37,7 +37,8 @@ class DataBrowser(Panel):
 
     def __init__(self, task: Task, model: Any = None) -> None:
         super().__init__()
-        if not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
+        several = getattr(task, "kind", "single") != "single"
+        if several or not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
             raise no_task(task)
         self.task, self._marks, self._now = task, Marks(), Shown()
         self._at = {name: (split, i) for split in SPLITS for i, name in enumerate(getattr(task, split).ids)}
@@ -86,6 +87,8 @@ class DataBrowser(Panel):
             check("label", label, self.task.vocab)
         if by == "loss" or as_input:
             tuner = self._need_model("by='loss'" if by == "loss" else "as_input=True")
+            if as_input and tuner.running:
+                raise busy_model(tuner.running)
             if by == "loss":
                 never_on_test(split)
                 if self._losses is None or self._stale():
@@ -147,10 +150,9 @@ class DataBrowser(Panel):
         self.aside(lambda: self.show(**wanted)) if slow else self.show(**wanted)
 
     def ready(self) -> None:
-        """Copies among items that lie in memory are looked for at once; among files when they are asked for."""
-        if all(isinstance(getattr(getattr(self.task, split), "x", None), np.ndarray) for split in SPLITS):
-            assert self.copies is not None
-            self.refresh()
+        """Copies are looked for when the panel is in the page: that takes a second for many large pictures."""
+        assert self.copies is not None
+        self.refresh()
 
     def _did(self, code: str, said: str = "") -> None:
         self._edit = None

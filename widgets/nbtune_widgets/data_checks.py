@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nbtune.errors import InputError, InputTypeError, nearest
+from nbtune.errors import InputError, InputTypeError, TrainingError, nearest
 
-__all__ = ["check", "check_page", "never_on_test", "no_mark", "no_model", "no_task"]
+__all__ = ["busy_model", "check", "check_page", "never_on_test", "no_mark", "no_model", "no_task"]
 
 
 def check(name: str, value: Any, known: Sequence[Any]) -> None:
@@ -75,8 +75,25 @@ def no_model(what: str) -> InputError:
     )
 
 
+def busy_model(running: str) -> TrainingError:
+    """The error for the model's input while its loaders are in use."""
+    return TrainingError(
+        f"show(as_input=True) while {running}() is running.",
+        rule="the model's input comes from its loaders, which do one thing at a time.",
+        likely=f"{running}() was begun in a cell or by another panel.",
+        next="wait for it, or tuner.stop(); marks can be made meanwhile",
+    )
+
+
 def no_task(given: Any) -> InputTypeError:
     """The error for anything but a task."""
+    if getattr(given, "kind", "single") != "single":
+        return InputTypeError(
+            f"DataBrowser of a task of the kind {given.kind!r}.",
+            rule="DataBrowser shows items of one class each.",
+            likely="several labels an item, or numbers to predict.",
+            next="task.plot(), which shows items of every kind",
+        )
     model = hasattr(given, "learn") or hasattr(given, "dls")
     return InputTypeError(
         f"DataBrowser({type(given).__name__}).",

@@ -67,6 +67,7 @@ def located(task: Task, losses: Losses) -> dict[tuple[str, int], int]:
     ids = {name: (split, at) for split in SPLITS[:2] for at, name in enumerate(getattr(task, split).ids)}
     found = {ids[name]: row for row, name in enumerate(losses.items) if name in ids}
     if found:
+        _check_labels(task, losses, found)
         return found
     sizes = [losses.splits.count(split) for split in SPLITS[:2]]
     if sizes == [len(task.train), len(task.valid)]:
@@ -77,6 +78,18 @@ def located(task: Task, losses: Losses) -> dict[tuple[str, int], int]:
         likely="a Learner of another task, or of your own data.",
         next='DataBrowser(task, task.learner("letters"))',
     )
+
+
+def _check_labels(task: Task, losses: Losses, found: dict[tuple[str, int], int]) -> None:
+    other = [place for place, row in found.items() if getattr(task, place[0]).y[place[1]] != losses.labels[row]]
+    if other:
+        split, at = other[0]
+        raise InputError(
+            f"losses of {len(other)} items under other labels, such as {getattr(task, split).ids[at]!r}.",
+            rule="the model is a Tuner or Learner on this very task.",
+            likely="a Learner that was made before the task was edited.",
+            next='DataBrowser(task, task.learner("letters"))',
+        )
 
 
 def _counted(sizes: list[int]) -> Places:
