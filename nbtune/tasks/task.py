@@ -131,6 +131,11 @@ class Task:
         return html_value(f"Task {self.name}", about, html_table(["split", "images"], rows))
 
 
+def digest_of(*splits: Items) -> str:
+    """sha256 over the splits' own digests."""
+    return hashlib.sha256("".join(items.digest for items in splits).encode()).hexdigest()
+
+
 def make_task(
     name: str, objective: str, vocab: tuple[str, ...], train: Items, valid: Items, test: Items, *, source: str,
     licence: str, nature: str, note: str = "", code: str = "...",
@@ -142,11 +147,6 @@ def make_task(
     sizes = {split: len(items) for split, items in splits.items()}
     card = Card(name, source, licence, nature, sizes, counts, digest, note)
     return Task(name, objective, ("accuracy",), vocab, card, train, valid, test, code)
-
-
-def digest_of(*splits: Items) -> str:
-    """sha256 over the splits' own digests."""
-    return hashlib.sha256("".join(items.digest for items in splits).encode()).hexdigest()
 
 
 def _check_split(split: str, items: Items, task: Task) -> None:
