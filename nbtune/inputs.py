@@ -19,7 +19,7 @@ __all__ = ["Inputs", "inputs"]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Inputs:
-    """One batch as the network gets it; `x` is [n, ...], of the first input where there are several."""
+    """One batch as the network gets it; `x` is [n, ...], several inputs as numbers beside each other."""
 
     x: Any = field(repr=False)
     split: str
@@ -27,13 +27,17 @@ class Inputs:
 
     @property
     def sentence(self) -> str:
-        """Shape, range and whether it is drawn at random."""
+        """Shape, range, whether it is drawn at random, and how pictures show it."""
         shape = "×".join(str(side) for side in self.x.shape[1:])
-        drawn = "Drawn at random, another time differently" if self.random else "The same every time"
-        return (
-            f"The model's input: {shape}, {self.x.dtype}, from {figure(float(self.x.min()))} to "
-            f"{figure(float(self.x.max()))}. {drawn}."
-        )
+        again = "Drawn at random, another time differently." if self.random else "The same every time."
+        shown = " The lowest value is shown black, the highest white." if self.is_pictures else ""
+        low, high = (figure(float(end)) for end in (self.x.min(), self.x.max()))
+        return f"The model's input: {shape}, {self.x.dtype}, from {low} to {high}. {again}{shown}"
+
+    @property
+    def is_pictures(self) -> bool:
+        """Whether they are [n, 1, h, w] or [n, 3, h, w]."""
+        return self.x.ndim == 4 and self.x.shape[1] in (1, 3)
 
     @property
     def pictures(self) -> list[Any]:
@@ -41,7 +45,7 @@ class Inputs:
 
         Raises InputError for inputs that are no images.
         """
-        if self.x.ndim != 4 or self.x.shape[1] not in (1, 3):
+        if not self.is_pictures:
             raise InputError(
                 f"inputs of shape {list(self.x.shape)} as pictures.", rule="pictures are [n, 1, h, w] or [n, 3, h, w].",
                 likely="a table or a text, which the network gets as numbers.", next="inputs.x has the numbers.",
@@ -93,8 +97,16 @@ def inputs(learn: Any, task: Task, split: str, places: Sequence[int]) -> Inputs:
         batch, again = fetch(loader, at), fetch(loader, at)
     finally:
         streams.restore()
-    first, second = tensors(batch)[0], tensors(again)[0]
+    count = getattr(learn.dls, "n_inp", 1)
+    first, second = (_joined(tensors(one[:count])) for one in (batch, again))
     return Inputs(first.detach().cpu().numpy(), split, not torch.equal(first, second))
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """One input as it is; of several, such as codes and numbers of a table, all numbers of an item in a row."""
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat([part.reshape(len(part), -1).float() for part in parts], 1)
 
 
 def _places(dataset: Any, items: Any, split: str, places: Sequence[int]) -> list[int]:

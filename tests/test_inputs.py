@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import nbtune as nt
+from learners import tabular
 from nbtune.errors import InputError
 from nbtune.inputs import inputs
 
@@ -44,3 +47,14 @@ def test_training_items_are_augmented_and_no_stream_moves(learn) -> None:  # typ
 def test_an_item_that_the_learner_does_not_have_is_refused(learn) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=r"(?s)do not have.*Next: learn = task.learner"):
         inputs(learn, nt.tasks.digits(shots=30), "train", range(300))
+
+
+def test_a_network_of_several_inputs_gets_numbers() -> None:
+    learn = tabular()
+    stand_in = SimpleNamespace(train=range(len(learn.dls.train.dataset)))
+    found = inputs(learn, stand_in, "train", [0, 5])  # type: ignore[arg-type]
+    codes, numbers = learn.dls.train.dataset.cats, learn.dls.train.dataset.conts
+    assert np.allclose(found.x[:, : codes.shape[1]], codes.iloc[[0, 5]].to_numpy())
+    assert np.allclose(found.x[:, codes.shape[1] :], numbers.iloc[[0, 5]].to_numpy(), atol=1e-6)
+    with pytest.raises(InputError, match="as pictures"):
+        _ = found.pictures

@@ -94,8 +94,10 @@ class DataBrowser(Panel):
                 if self._losses is None or self._stale():
                     self._measure(tuner)
         wanted = Shown(split, label, only, by, page, bool(as_input))
-        last = max(1, -(-len(self._order(wanted)) // PAGE))
-        check_page(page, last)
+        every = self._order(wanted)
+        check_page(page, max(1, -(-len(every) // PAGE)))
+        if as_input:  # may fail, and then nothing is changed
+            self._draw(every[(page - 1) * PAGE : page * PAGE], True)
         self._now = wanted
         given = {k: v for k, v in asdict(self._now).items() if v != getattr(Shown, k)}
         self._did(f"browser.show({', '.join(f'{name}={value!r}' for name, value in given.items())})")
@@ -239,9 +241,9 @@ class DataBrowser(Panel):
             places = [at for other, at in page if other == split]
             batch = inputs(self._need_model("as_input=True").learn, self.task, split, places)
             said.append(batch.sentence)
-            for at, picture in zip(places, batch.pictures, strict=True):
-                found[getattr(self.task, split).ids[at]] = {"src": tiles.of_array(picture)}
-        self._input_said = " ".join(dict.fromkeys(said)) + " The lowest value is drawn black, the highest white."
+            for at, picture in zip(places, tiles.of_inputs(batch), strict=True):
+                found[getattr(self.task, split).ids[at]] = picture
+        self._input_said = " ".join(dict.fromkeys(said))
         return found
 
     def _sentence(self) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["drawn", "of_array", "sheet"]
+from nbtune.inputs import Inputs
+
+__all__ = ["drawn", "of_inputs", "sheet"]
 
 SIDE = 112  # pixels: the longest side of a tile
 _CELLS, _LONG = 40, 80  # columns of a row, characters of a cell
@@ -27,6 +29,13 @@ def drawn(items: Any, at: int) -> dict[str, Any]:
     except Exception as error:  # whatever a broken file raises: one tile says so, the others are drawn
         text = str(error).strip().partition("\n")[0] or "no reason given"
         return {"cannot": f"{type(error).__name__}: {text}"[:120]}
+
+
+def of_inputs(batch: Inputs) -> list[dict[str, Any]]:
+    """What the model gets, an entry an item: pictures, or the numbers in a row."""
+    if batch.is_pictures:
+        return [{"src": of_array(picture)} for picture in batch.pictures]
+    return [{"row": _row(one)} for one in batch.x]
 
 
 def of_array(content: Any) -> str:
