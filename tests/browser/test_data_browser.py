@@ -214,3 +214,19 @@ def test_html_in_names_many_items_rows_and_a_narrow_page(book: OpenNotebook, pan
     assert panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     page.set_viewport_size({"width": 1280, "height": 1600})
     assert errors == []
+
+
+def test_two_views_and_a_reload_of_the_page(book: OpenNotebook, panel: Locator) -> None:
+    page = book.page
+    book.add_and_run("browser")
+    other = page.locator(PANEL).last
+    other.locator(".nbt-tile").nth(3).click()
+    other.get_by_role("button", name="Leave out").click()
+    panel.locator(".nbt-exclude").wait_for()
+    book.command("docmanager:save")
+    page.reload()
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
+    panel.locator(".nbt-exclude").wait_for(timeout=30_000)
+    panel.get_by_role("button", name="Undo").click()
+    panel.get_by_role("button", name="Preview 0 marks").wait_for()
+    kernel_has(book)
