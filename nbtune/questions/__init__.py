@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from nbtune.questions.depth import Depth, depth
+from nbtune.questions.losses import Losses, item_losses
 from nbtune.questions.noise import Noise, noise
 from nbtune.questions.probe import Gain, Probe, probe, right
 from nbtune.questions.sweep import Sweep, sweep
 
-__all__ = ["Depth", "Gain", "Noise", "Probe", "Sweep", "depth", "noise", "probe", "right", "sweep"]
+__all__ = [
+    "Depth",
+    "Gain",
+    "Losses",
+    "Noise",
+    "Probe",
+    "Sweep",
+    "depth",
+    "item_losses",
+    "noise",
+    "probe",
+    "right",
+    "sweep",
+]

@@ -14,7 +14,7 @@ import torch
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate, wilson
 
-__all__ = ["DEFAULT_C", "FITS", "Fitted", "Split", "check", "labels", "linear"]
+__all__ = ["DEFAULT_C", "FITS", "Crossed", "Fitted", "Split", "check", "crossed", "labels", "linear"]
 
 _FOLDS = 5
 _SMALL = 2_000_000  # numbers
@@ -46,6 +46,32 @@ class Fitted:
     def accuracy(self) -> Estimate:
         """On the validation items, with Wilson's 95 % interval."""
         return wilson(int(self.correct.sum()), len(self.correct))
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """What linear probes read of items that they were not fitted on."""
+
+    probs: Any  # float [n, classes]; nan for an item that was never held out, as it is alone in its class
+    classes: Any  # int [classes], sorted: the targets of the columns
+    c: float
+    folds: int
+
+
+def crossed(x: Any, targets: Any, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]) -> Crossed:
+    """Each item's probabilities by a probe that was fitted without it: stratified folds, C chosen on the same folds.
+
+    `tick()` is called for each value of C.
+    """
+    x, _ = _standardised(x, x[:1])
+    classes, folds = np.unique(targets), list(_folds(targets, seed))
+    probs = np.full((len(targets), len(classes)), np.nan)
+    with _threads(x.size), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
+        c, _ = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
+        for rest, out in folds:
+            probs[out] = _model(c, 1000).fit(x[rest], targets[rest]).predict_proba(x[out])
+    return Crossed(probs, classes, c, len(folds))
 
 
 def labels(columns: Sequence[torch.Tensor]) -> Any:

@@ -28,7 +28,7 @@ from nbtune.questions.passes import ends_of, loaders_of, one_pass
 from nbtune.questions.pooling import pooled
 from nbtune.questions.trials import progress, since, store_for
 
-__all__ = ["Gain", "Probe", "probe", "right"]
+__all__ = ["Gain", "Probe", "features_of", "last_cut", "probe", "right"]
 
 _ROWS = 1024  # kept items that are pooled at a time
 
@@ -153,7 +153,7 @@ def probe(
     cut = last_cut(groups)
     name = groups[-1].name
     try:
-        split, pooling, why = _split(learn, cut, store, seed, stopped)
+        split, pooling, why = features_of(learn, cut, store, seed, stopped)
     except Stopped:
         raise TrainingError(
             "a probe that was stopped before it had features of all items.",
@@ -191,7 +191,7 @@ def last_cut(groups: Sequence[Group]) -> Cut:
     return Cut(tuple(groups), len(groups) - 1)
 
 
-def _split(learn: Any, cut: Cut, store: Store, seed: int, stopped: Callable[[], bool]) -> tuple[Split, str, str]:
+def features_of(learn: Any, cut: Cut, store: Store, seed: int, stopped: Callable[[], bool]) -> tuple[Split, str, str]:
     """Pooled features before the cut, what was averaged, and why they are not from kept ones ("" where they are)."""
     with ExitStack() as stack:
         stack.enter_context(borrowed(learn))

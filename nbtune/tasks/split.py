@@ -10,7 +10,9 @@ import numpy.typing as npt
 from nbtune.errors import InputError
 from nbtune.tasks._whole import refuse_not_whole
 
-__all__ = ["check_seed", "check_shots", "pick", "stratified"]
+__all__ = ["SPLITS", "check_seed", "check_shots", "pick", "stratified"]
+
+SPLITS = ("train", "valid", "test")
 
 Index = npt.NDArray[np.int64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbtune._display import Chart, html_table, html_value
 from nbtune.tasks._batch import batch_size
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nbtune.bodies import Body
+    from nbtune.tasks.copies import Copies
+    from nbtune.tasks.edited import Edit
 
-__all__ = ["Origin", "Task", "batch_size", "make_task"]
+__all__ = ["Origin", "Task", "batch_size", "digest_of", "make_task"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,32 @@ class Task:
 
         return folds(self, k, seed)
 
+    @overload
+    def edited(self, marks: Any, dry_run: Literal[False] = False, *, test: str | None = None) -> Task: ...
+    @overload
+    def edited(self, marks: Any, dry_run: Literal[True], *, test: str | None = None) -> Edit: ...
+    def edited(self, marks: Any, dry_run: bool = False, *, test: str | None = None) -> Task | Edit:
+        """A new Task with items relabelled or left out; `dry_run=True`: an `Edit`, which says what would change.
+
+        `marks`: a frame with the columns split, item (its id), what ("label" or "exclude") and label, as a
+        DataBrowser gives it. Files are never touched. The card says what was done, and the digest is another.
+        `test`: why the test split may be edited; without a reason it is not.
+
+        Raises:
+            InputTypeError, InputError: no such frame, item, class or split; two marks on one item; marks in the
+                test split without a reason.
+        """
+        from nbtune.tasks.edited import edit
+
+        found = edit(self, marks, test)
+        return found if dry_run else found.task
+
+    def copies(self) -> Copies:
+        """Items whose content is equal to the last bit: across splits, and with labels that differ."""
+        from nbtune.tasks.copies import copies
+
+        return copies(self)
+
     def plot(self, each: int = 4) -> Chart:
         """The first `each` training images of at most 20 classes, a column a class; of a table the targets."""
         from nbtune.tasks._picture import picture
@@ -123,13 +151,18 @@ class Task:
         return html_value(f"Task {self.name}", about, html_table(["split", self.unit], rows))
 
 
+def digest_of(*splits: Items) -> str:
+    """sha256 over the splits' own digests."""
+    return hashlib.sha256("".join(items.digest for items in splits).encode()).hexdigest()
+
+
 def make_task(
     name: str, objective: str, vocab: tuple[str, ...], train: Items, valid: Items, test: Items, *, source: str,
     licence: str, nature: str, note: str = "", code: str = "...",
 ) -> Task:  # fmt: skip
     """A classification task with its card filled in from the splits."""
     splits = {"train": train, "valid": valid, "test": test}
-    digest = hashlib.sha256("".join(items.digest for items in splits.values()).encode()).hexdigest()
+    digest = digest_of(train, valid, test)
     counts = dict(zip(vocab, train.counts(len(vocab)), strict=False))
     sizes = {split: len(items) for split, items in splits.items()}
     card = Card(name, source, licence, nature, sizes, counts, digest, note)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.errors import FreezeError
-from nbtune.questions import Depth, Noise, Probe, Sweep, depth, noise, probe, right, sweep
+from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, probe, right, sweep
 from nbtune.tuner.fitting import Fitting
 from nbtune.tuner.verbs import stoppable
 
@@ -42,6 +43,21 @@ class Questions(Fitting):
         """
         found = depth(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
         self._script.say("depth")
+        return found
+
+    @stoppable
+    def item_losses(self) -> Losses:
+        """The loss of each training and validation item under a probe fitted without it, highest first; never of test.
+
+        Wrong labels and hard items come first. Northcutt, Jiang & Chuang (2021), Confident learning. Raises as `probe`.
+        """
+        groups, phases = self._held.cut.groups, self.history.phases
+        with without_augmentation(self.learn):
+            found = item_losses(self.learn, groups, store=self._held.store, seed=self.seed, **self._stopped())
+        body = [group.name for group in groups[:-1]]
+        if any(phase.rates.get(name) for phase in phases for name in body):
+            found = replace(found, trained=True)
+        self._script.say("item_losses")
         return found
 
     @stoppable

@@ -1,0 +1,278 @@
+"""DataBrowser: the items of a task by split and class, what is doubtful among them, and marks for an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from nbtune import Task, Tuner
+from nbtune.inputs import inputs
+from nbtune.questions import Losses
+from nbtune.tasks.copies import Copies
+from nbtune.tasks.edited import Edit, Mark
+from nbtune_widgets import tiles
+from nbtune_widgets.data_checks import busy_model, check, check_page, never_on_test, no_mark, no_model, no_task
+from nbtune_widgets.marks import Marks
+from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, located, order
+from nbtune_widgets.panel import HERE, Panel, escape, module
+
+__all__ = ["DataBrowser"]
+
+
+class DataBrowser(Panel):
+    """Look at a task's items page by page, and mark wrong labels and items to leave out.
+
+    `model`: a Tuner, a Learner or a body, which orders training and validation items by cross-validated loss and shows
+    its real input. `marks` is a frame for `task.edited`; nothing is changed here. Raises InputTypeError otherwise.
+    """
+
+    _esm = module("data")
+    _css: Any = (HERE / "panel.css").read_text() + (HERE / "data.css").read_text()
+    classes = traitlets.Dict().tag(sync=True)  # names, and counts of each split: sent once
+    pictures = traitlets.Dict().tag(sync=True)  # of the items on the page, by id
+
+    def __init__(self, task: Task, model: Any = None) -> None:
+        super().__init__()
+        several = getattr(task, "kind", "single") != "single"
+        if several or not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
+            raise no_task(task)
+        self.task, self._marks, self._now = task, Marks(), Shown()
+        self._at = {name: (split, i) for split in SPLITS for i, name in enumerate(getattr(task, split).ids)}
+        self._copies: Copies | None = None
+        self._twins: dict[str, Any] = {}  # the items with the same content, by id
+        self._losses: Losses | None = None
+        self._rows: dict[tuple[str, int], int] = {}  # of the losses, by place
+        self._loss: dict[tuple[str, int], float] = {}
+        self._edit: Edit | None = None
+        self._drawn: tuple[Places, bool] | None = None
+        self._trained, self._input_said = 0, ""
+        counts = {s: np.bincount(getattr(task, s).y, minlength=len(task.vocab)).tolist() for s in SPLITS}
+        self.classes = {"names": [str(name) for name in task.vocab], "counts": counts}
+        self.model = _tuner(task, model)
+        if self.model is not None:
+            self.follow(self.model)
+        self.refresh()
+
+    # In code and in the page alike
+
+    @property
+    def marks(self) -> Any:
+        """A frame with a row a mark: split, item, what, label."""
+        return self._marks.frame()
+
+    @property
+    def copies(self) -> Copies:
+        """Items with the same content, found once."""
+        if self._copies is None:
+            self._copies = self.task.copies()
+            self._twins = {place.item: group for group in self._copies.groups for place in group}
+        return self._copies
+
+    def show(
+        self, split: str = "train", label: str | None = None, only: str = "all", by: str = "split", page: int = 1,
+        as_input: bool = False,
+    ) -> None:  # fmt: skip
+        """Show this page of the items of a split ("all": of every one), of a class, `only` those marked, with copies or
+        with labels that conflict, `by` their place or by loss; `as_input` as the model gets them.
+
+        Raises InputError for what there is not, for losses or inputs without a model, and for losses of the test split.
+        """
+        for name, value, known in (("split", split, (*SPLITS, "all")), ("only", only, ONLY), ("by", by, BY)):
+            check(name, value, known)
+        if label is not None:
+            check("label", label, self.task.vocab)
+        if by == "loss" or as_input:
+            tuner = self._need_model("by='loss'" if by == "loss" else "as_input=True")
+            if as_input and tuner.running:
+                raise busy_model(tuner.running)
+            if by == "loss":
+                never_on_test(split)
+                if self._losses is None or self._stale():
+                    self._measure(tuner)
+        wanted = Shown(split, label, only, by, page, bool(as_input))
+        every = self._order(wanted)
+        check_page(page, max(1, -(-len(every) // PAGE)))
+        if as_input:  # may fail, and then nothing is changed
+            self._draw(every[(page - 1) * PAGE : page * PAGE], True)
+        self._now = wanted
+        given = {k: v for k, v in asdict(self._now).items() if v != getattr(Shown, k)}
+        self._did(f"browser.show({', '.join(f'{name}={value!r}' for name, value in given.items())})")
+
+    def mark(self, item: str, label: str) -> None:
+        """Say which class an item is; the class that it has takes its mark away. Raises InputError for test items."""
+        split, at = self._where(item)
+        check("label", label, self.task.vocab)
+        same = self.task.vocab[int(getattr(self.task, split).y[at])] == label
+        self._marks.put(item, None if same else Mark(split, item, "label", label))
+        self._did(f"browser.mark({item!r}, {label!r})", f"{item}: {'no mark' if same else f'is {label}'}")
+
+    def exclude(self, item: str) -> None:
+        """Mark an item to be left out. Raises InputError for test items."""
+        self._marks.put(item, Mark(self._where(item)[0], item, "exclude", ""))
+        self._did(f"browser.exclude({item!r})", f"{item}: left out")
+
+    def clear(self, item: str) -> None:
+        """Take an item's mark away."""
+        self._where(item)
+        self._marks.put(item, None)
+        self._did(f"browser.clear({item!r})", f"{item}: no mark")
+
+    def undo(self) -> None:
+        """Take the last change of a mark back."""
+        self._did("browser.undo()", self._marks.undo())
+
+    def redo(self) -> None:
+        """Make the change that was taken back last again."""
+        self._did("browser.redo()", self._marks.redo())
+
+    def preview(self) -> Any:
+        """What the marks would change: an `Edit`; nothing is changed."""
+        edit = self.task.edited(self.marks, dry_run=True)
+        self._did("edit = task.edited(browser.marks, dry_run=True)", edit.sentence)
+        self._edit = edit
+        self.refresh()
+        return edit
+
+    # What the page asks for
+
+    def acts(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "refresh": lambda: None, "show": self._show_asked, "mark": self.mark, "exclude": self.exclude,
+            "clear": self.clear, "undo": self.undo, "redo": self.redo, "preview": self.preview,
+            "stop": lambda: self.model.stop() if self.model is not None else None,
+        }  # fmt: skip
+
+    def _show_asked(self, wanted: dict[str, Any]) -> None:
+        slow = wanted.get("by") == "loss" and (self._losses is None or self._stale())
+        slow = slow or (wanted.get("only") in ("copies", "conflicts") and self._copies is None)
+        self.aside(lambda: self.show(**wanted)) if slow else self.show(**wanted)
+
+    def ready(self) -> None:
+        """Copies are looked for when the panel is in the page: that takes a second for many large pictures."""
+        assert self.copies is not None
+        self.refresh()
+
+    def _did(self, code: str, said: str = "") -> None:
+        self._edit = None
+        self.code, self.said, self.error = code, said, {}
+        if not self._answering:
+            self.refresh()
+            self._redraw_soon()
+
+    # What is so
+
+    def _where(self, item: str) -> tuple[str, int]:
+        """Raises InputError for an item that is not there or must not be marked."""
+        split, at = self._at.get(item, ("", 0))
+        if split in ("", "test"):
+            raise no_mark(item, split, self.task.train.ids[0])
+        return split, at
+
+    def _stale(self) -> bool:
+        return self.model is not None and len(self.model.history.phases) != self._trained
+
+    def _measure(self, tuner: Tuner) -> None:
+        found = tuner.item_losses()
+        self._rows, self._losses, self._trained = located(self.task, found), found, len(tuner.history.phases)
+        losses = {place: float(found.losses[row]) for place, row in self._rows.items()}
+        self._loss = {place: loss for place, loss in losses.items() if loss == loss}  # nan: not judged
+
+    def _need_model(self, what: str) -> Tuner:
+        if self.model is None:
+            raise no_model(what)
+        return self.model
+
+    def _order(self, shown: Shown) -> Places:
+        copies = self.copies if shown.only in ("copies", "conflicts") else self._copies
+        return order(self.task, shown, self._marks.frame()["item"], copies, self._loss)
+
+    def look(self) -> dict[str, Any]:
+        now, every = self._now, self._order(self._now)
+        pages = max(1, -(-len(every) // PAGE))
+        now = self._now = replace(now, page=min(now.page, pages))  # marks that were taken away may empty the last one
+        page = every[(now.page - 1) * PAGE : now.page * PAGE]
+        self._draw(page, now.as_input)
+        shown, edit = [self._tile(*place) for place in page], self._edit
+        return {
+            "title": f"Items of {self.task.name}",
+            "sentence": self._sentence(),
+            "shown": {**asdict(now), "label": -1 if now.label is None else self.task.vocab.index(now.label)},
+            "options": {"split": [*SPLITS, "all"], "only": ONLY, "by": BY},
+            "pages": pages, "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
+            "model": self.model is not None, "marks": len(self._marks), "steps": self._marks.steps,
+            "edit": None if edit is None else {"sentence": edit.sentence, "rows": _changes(edit)},
+            "head": ["item", "split", "label", "mark", "loss", "read as", "same as"],
+            "rows": [[t["id"], t["split"], t["label"], t["told"], t["loss"], t["read"], t["same"]] for t in shown],
+        }  # fmt: skip
+
+    def _tile(self, split: str, at: int) -> dict[str, Any]:
+        items = getattr(self.task, split)
+        name, label = items.ids[at], str(self.task.vocab[int(items.y[at])])
+        mark, row, losses = self._marks.get(name), self._rows.get((split, at)), self._losses
+        told = "" if mark is None else "left out" if mark.what == "exclude" else f"is {mark.label}"
+        loss = read = ""
+        if row is not None and losses is not None and losses.read[row] >= 0:
+            loss = f"{losses.losses[row]:.2f}"
+            read = losses.vocab[losses.read[row]] if losses.read[row] != losses.labels[row] else ""
+        same = [f"{p.split} {p.item} ({p.label})" for p in self._twins.get(name, ()) if p.item != name]
+        return {
+            "id": name, "split": split, "label": label, "what": mark.what if mark else "", "told": told, "loss": loss,
+            "read": read, "same": ", ".join(same[:5]) + (" …" if len(same) > 5 else ""),
+            "conflict": any(p.label != label for p in self._twins.get(name, ())),
+        }  # fmt: skip
+
+    def _draw(self, page: Places, as_input: bool) -> None:
+        """Send the pictures of a page when another page is in view."""
+        if self._drawn == (page, as_input) or (as_input and self.model is not None and self.model.running):
+            return
+        self.pictures = self._as_input(page) if as_input else {
+            getattr(self.task, split).ids[at]: tiles.drawn(getattr(self.task, split), at) for split, at in page
+        }  # fmt: skip
+        self._drawn = (page, as_input)
+
+    def _as_input(self, page: Places) -> dict[str, Any]:
+        """The page as the model gets it, a batch a split."""
+        found, said = {}, []
+        for split in dict.fromkeys(split for split, _ in page):
+            places = [at for other, at in page if other == split]
+            batch = inputs(self._need_model("as_input=True").learn, self.task, split, places)
+            said.append(batch.sentence)
+            for at, picture in zip(places, tiles.of_inputs(batch), strict=True):
+                found[getattr(self.task, split).ids[at]] = picture
+        self._input_said = " ".join(dict.fromkeys(said))
+        return found
+
+    def _sentence(self) -> str:
+        task, parts = self.task, [f"{len(getattr(self.task, split)):,} {split}" for split in SPLITS]
+        counts = self.classes["counts"]["train"]
+        spread = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
+        said = [f"{', '.join(parts[:-1])} and {parts[-1]} items; {len(task.vocab):,} classes of {spread} in train."]
+        if self._copies is not None:
+            said.append(self._copies.sentence)
+        if self._losses is not None:
+            said.append(self._losses.sentence + (" Stale: trained since." if self._stale() else ""))
+        return " ".join(said)
+
+    def static(self) -> str:
+        marks = self.marks
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in marks.values[:20])
+        table = f"<p>{len(marks)} marks:</p><table>{rows}</table>" if len(marks) else "<p>No marks.</p>"
+        page = [(getattr(self.task, split), at) for split, at in self._order(self._now)[:24]]
+        items = tiles.sheet([(items.ids[at], tiles.drawn(items, at)) for items, at in page])
+        return f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p>{items}{table}"
+
+
+def _changes(edit: Edit) -> list[list[str]]:
+    found = edit.frame().head(20)
+    return [[str(cell) for cell in row] for row in found[["item", "split", "now", "what", "label"]].values]
+
+
+def _tuner(task: Task, model: Any) -> Tuner | None:
+    """A Tuner on what was given: itself, a Learner, or a body with a fresh head."""
+    if model is None or isinstance(model, Tuner):
+        return model
+    return Tuner(model if hasattr(model, "dls") else task.learner(model, seed=0), seed=0)
