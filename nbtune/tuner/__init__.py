@@ -23,6 +23,7 @@ from nbtune.phases import Phase
 from nbtune.prices import Prices
 from nbtune.rates import Rates, resolve
 from nbtune.recipes import DEFAULT_BODY, DEFAULT_HEAD, Recipe
+from nbtune.trace import Trace
 from nbtune.tuner import checks
 from nbtune.tuner.card import card
 from nbtune.tuner.held import Held
@@ -120,6 +121,22 @@ class Tuner(Questions):
     def history(self) -> History:
         """All phases so far, append-only."""
         return self._training.history
+
+    @property
+    def trace(self) -> Trace:
+        """The training batch by batch, over all phases, in bounded memory; also while one runs."""
+        self._training.trace.catch_up(self.history)
+        return self._training.trace
+
+    @property
+    def left(self) -> tuple[Phase, ...]:
+        """The phases that `run()` would go on with: what is left of the last fit and of the last recipe."""
+        return tuple(part.phase for part in self._queue.todo)
+
+    @property
+    def at(self) -> str:
+        """The state that the model is at: "last" or "best"."""
+        return self._training.at
 
     # What trains
 

@@ -12,10 +12,12 @@ from nbtune._fastai.borrow import quiet, seed_all, without_augmentation
 from nbtune._fastai.follow import Follow, finish
 from nbtune._fastai.position import Course
 from nbtune._fastai.steps import optimizer, scheduler
+from nbtune._fastai.tell import Tell
 from nbtune.freeze import Still
 from nbtune.history import PhaseRecord
 from nbtune.phases import Phase
 from nbtune.rates import Rates
+from nbtune.trace import Trace
 from nbtune.transaction import autocast_kept, graceful, shielded
 
 __all__ = ["augments", "train"]
@@ -38,6 +40,7 @@ def train(
     on_row: Callable[[dict[str, Any]], None],
     on_point: Callable[[Course, PhaseRecord], None],
     on_end: Callable[[Course, PhaseRecord], None],
+    trace: Trace,
 ) -> None:
     """Train `phase`, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
@@ -45,6 +48,7 @@ def train(
     """
     live = [group.name for group in cut.training]
     follow = Follow(number, f"phase {number}: {_named(live)}", on_row)
+    follow.silent = trace.watched
     top = [rates.values[rates.names.index(name)] for name in live]
     schedule = scheduler(phase.schedule, top, pct_start=phase.pct_start, div=phase.div, moms=learn.moms)
     learn.opt = optimizer(learn, cut.lists(learn.model))
@@ -79,14 +83,17 @@ def train(
                     still.cache, still.views, still.seed = phase.cache, phase.views, seed - number + 1
                     still.stopped = stopped
                 seed_all(learn, seed)
+                named = dict(zip(rates.names, rates.values, strict=True))
+                trace.begin(number, _named(live), named, phase.epochs, fresh, len(learn.dls.train), lambda: _now(learn))
                 with course.running():
-                    _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
+                    _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow, Tell(trace, follow)])
         except BaseException as raised:
             error = type(raised).__name__
             raise
         finally:
             with shielded():
                 follow.close()
+                trace.finish()
                 if error:
                     course.settle()
                 on_end(course, record(f"ended early: {error}" if error else follow.ended or "finished"))
@@ -118,6 +125,11 @@ def _fit(learn: Any, epochs: int, top: Sequence[float], wd: float | None, cbs: S
     except BaseException:
         learn.cbs = type(learn.cbs)(before)
         raise
+
+
+def _now(learn: Any) -> list[float]:
+    """The rates of the groups that train, as the optimizer has them."""
+    return [float(hyper["lr"]) for hyper in learn.opt.hypers]
 
 
 def _named(names: Sequence[str]) -> str:

@@ -2,5 +2,6 @@
 
 from nbtune_widgets.finder import LRFinder
 from nbtune_widgets.freeze import FreezePanel
+from nbtune_widgets.monitor import Monitor
 
-__all__ = ["FreezePanel", "LRFinder"]
+__all__ = ["FreezePanel", "LRFinder", "Monitor"]
