@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from browser.lab import Lab, OpenNotebook
+
+pytest.register_assert_rewrite("browser.panels")  # so that its checks say what they found
 
 # Debian's Chromium in a container without a GPU, which asks nothing of the network.
 ARGUMENTS = (
@@ -22,7 +25,9 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+Open = Callable[[Path], OpenNotebook]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -41,24 +46,46 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One JupyterLab for all tests."""
+    """One JupyterLab for all tests; no kernel of it asked the network for anything."""
     with Lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
+        assert not server.outside.exists(), server.outside.read_text()
 
 
 @pytest.fixture
-def open_notebook(browser: Browser, lab: Lab) -> Iterator[Callable[[Path], OpenNotebook]]:
+def open_notebook(browser: Browser, lab: Lab) -> Iterator[Open]:
     """A function that opens a copy of a notebook in a fresh browser context."""
-    contexts = []
+    with _opening(browser, lab) as open_copy:
+        yield open_copy
+
+
+@pytest.fixture(scope="module")
+def open_once(browser: Browser, lab: Lab) -> Iterator[Open]:
+    """The same for all tests of a file: its notebooks stay open until the last of them has ended."""
+    with _opening(browser, lab) as open_copy:
+        yield open_copy
+
+
+@contextmanager
+def _opening(browser: Browser, lab: Lab) -> Iterator[Open]:
+    books: list[OpenNotebook] = []
+    asked: list[str] = []
 
     def open_copy(path: Path) -> OpenNotebook:
         shutil.copy(path, lab.notebooks)
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 1600}))
-        return OpenNotebook(contexts[-1].new_page(), lab, path.name)
+        context = browser.new_context(viewport={"width": 1280, "height": 1600})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()  # other pages of the context may be of others' making, as nbconvert's is
+        page.on("request", lambda request: asked.append(request.url))
+        books.append(OpenNotebook(page, lab, path.name))
+        return books[-1]
 
     yield open_copy
-    for context in contexts:
-        context.close()
+    for book in books:
+        book.shut_down()
+        book.page.context.close()
+    outside = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:"))]
+    assert outside == []
 
 
 @pytest.fixture(scope="session")

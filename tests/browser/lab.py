@@ -28,6 +28,20 @@ SETTINGS = {
         "checkForUpdates": False,
     },
 }
+# What each kernel runs first: a connection to anywhere but this machine is refused, and noted.
+OFFLINE = """
+def _offline():
+    import os, socket, sys
+    def hook(event, args):
+        if event == "socket.connect" and args[0].family in (socket.AF_INET, socket.AF_INET6):
+            if args[1][0] not in ("127.0.0.1", "::1", "localhost"):
+                with open(os.environ["NBTUNE_OUTSIDE"], "a") as file:
+                    print(args[1], file=file)
+                raise ConnectionRefusedError(f"the tests are offline: {args[1]}")
+    sys.addaudithook(hook)
+_offline()
+del _offline
+"""
 # The cells of the notebook in front, as the front end holds them.
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells"
 
@@ -40,12 +54,16 @@ class Lab:
         self.notebooks.mkdir(parents=True, exist_ok=True)
         self.token, self.port = secrets.token_hex(16), _free_port()
         self.log = folder / "jupyterlab.log"
+        self.outside = folder / "outside.log"  # connections that kernels tried to make to other machines
 
     def __enter__(self) -> Lab:
         for name, values in SETTINGS.items():
             path = self.folder / "settings" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(values))
+        startup = self.folder / "ipython" / "profile_default" / "startup" / "00-offline.py"
+        startup.parent.mkdir(parents=True, exist_ok=True)
+        startup.write_text(OFFLINE)
         with self.log.open("w") as log:
             self._server = subprocess.Popen(
                 self._command(),
@@ -92,7 +110,8 @@ class Lab:
             "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
             "IPYTHONDIR": "ipython",
         }
-        return {**os.environ, **{name: str(self.folder / folder) for name, folder in folders.items()}}
+        own = {name: str(self.folder / folder) for name, folder in folders.items()}
+        return {**os.environ, **own, "NBTUNE_OUTSIDE": str(self.outside)}
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -160,6 +179,19 @@ class OpenNotebook:
         )
         if wait:
             self._ended(60)
+
+    def in_kernel(self, source: str) -> None:
+        """Run `source` in the kernel without a cell; for what stands behind a page, not for what a person does."""
+        self.page.evaluate(
+            """code => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            return kernel.requestExecute({ code, silent: true }).done.then(reply => {
+              if (reply.content.status !== "ok") throw new Error(reply.content.evalue); }); }""",
+            source,
+        )
+
+    def shut_down(self) -> None:
+        """End the kernel, so that it takes no memory from the next."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext.shutdown()")
 
     def wait_idle(self, seconds: float) -> None:
         """Wait until the kernel has nothing to do."""

@@ -1,16 +1,35 @@
-"""What the tests of panels share: a notebook with them, what a reader measures of colours, axe, and the saved page."""
+"""What the tests of panels share: a notebook with them, what a reader measures of colours, axe, and the saved page.
+
+A test file opens one notebook (`open_once` of conftest.py) and puts many checks into it: a kernel takes 15 s to begin.
+axe-core comes with a package of PyPI, so that a machine without Node.js can run these tests and nothing is fetched.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page
 
 import small_notebook
 from browser.lab import OpenNotebook
 
-__all__ = ["BEGIN", "axe", "contrasts", "notebook", "said_in_console", "sentence"]
+__all__ = [
+    "BEGIN",
+    "axe",
+    "clock",
+    "contrasts",
+    "good_to_read",
+    "notebook",
+    "said_in_console",
+    "saved",
+    "sentence",
+    "shot",
+    "took",
+    "without_kernel",
+]
 
 BEGIN = (
     "import nbtune as nt\n"
@@ -25,10 +44,11 @@ CONTRAST = """panel => {
   const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data].map((v, i) => i < 3 ? v : v / 255); };
   const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
-  const light = c => { const [r, g, b] = c.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b; };
+  const linear = v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => { const [r, g, b] = c.map(v => linear(v / 255)); return .2126 * r + .7152 * g + .0722 * b; };
   const behind = node => { const stack = []; for (let at = node; at; at = at.parentElement) stack.push(at);
-    return stack.reverse().reduce((under, one) => over(rgba(getComputedStyle(one).backgroundColor), under), [255, 255, 255]); };
+    return stack.reverse().reduce((under, one) => over(rgba(getComputedStyle(one).backgroundColor), under),
+      [255, 255, 255]); };
   const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + .05) / (y + .05); };
   const texts = [], edges = [];
   for (const node of panel.querySelectorAll("*")) {
@@ -41,8 +61,10 @@ CONTRAST = """panel => {
       edges.push([node.textContent, Math.max(ratio(over(rgba(style.borderTopColor), behind(node.parentElement)),
         behind(node.parentElement)), ratio(back, behind(node.parentElement)))]);
     if (node.matches(".nbt-group, .nbt-mark-line, .nbt-curve, .nbt-dot")) {
-      const mark = node instanceof SVGElement ? (style.stroke === "none" ? style.fill : style.stroke) : style.borderTopColor;
-      edges.push([node.getAttribute("class"), ratio(over(rgba(mark), behind(node.parentElement)), behind(node.parentElement))]);
+      const mark = !(node instanceof SVGElement) ? style.borderTopColor
+        : style.stroke === "none" ? style.fill : style.stroke;
+      const under = behind(node.parentElement);
+      edges.push([node.getAttribute("class"), ratio(over(rgba(mark), under), under)]);
     }
   }
   return { texts, edges };
@@ -63,7 +85,48 @@ def said_in_console(page: Page) -> list[str]:
 
 
 def sentence(panel: Locator) -> str:
+    """The sentence under the title."""
     return panel.locator(".nbt-sentence").inner_text()
+
+
+# What is so on a page in light, dark, and dark with paper that somebody forced to be white
+
+
+def good_to_read(book: OpenNotebook, selector: str, folder: Path, name: str) -> None:
+    """Contrast and axe hold for the first panel `selector` in light, dark and on white; a picture of each is kept.
+
+    Open what should be looked at before (a table, an error). Afterwards the theme is light again.
+    """
+    panel = book.page.locator(selector).first
+    for theme in ("dark", "white", "light"):
+        book.theme(f"JupyterLab {'Light' if theme == 'light' else 'Dark'}")
+        forced = _whiten(book.page, theme == "white")
+        book.page.wait_for_timeout(300)
+        assert contrasts(panel) == {"texts": [], "edges": []}, theme
+        assert axe(book.page, selector) == [], theme
+        shot(panel, folder, f"{name}-{theme}")
+        assert forced == (theme == "white")
+
+
+def _whiten(page: Page, on: bool) -> bool:
+    """Paper forced to be white, as some front ends and saved pages have it whatever the theme says."""
+    return bool(
+        page.evaluate(
+            """on => { const old = document.getElementById("nbt-forced"); if (old) old.remove();
+            if (on) { const style = document.createElement("style"); style.id = "nbt-forced";
+              style.textContent = ".jp-OutputArea-output, .nbt { background-color: white !important }";
+              document.head.append(style); }
+            document.body.dataset.again = String(on); return on; }""",
+            on,
+        )
+    )
+
+
+def shot(panel: Locator, folder: Path, name: str) -> Path:
+    """A picture of a panel, for a person to look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    panel.screenshot(path=folder / f"{name}.png")
+    return folder / f"{name}.png"
 
 
 def contrasts(panel: Locator) -> dict[str, list[Any]]:
@@ -78,10 +141,9 @@ def contrasts(panel: Locator) -> dict[str, list[Any]]:
 
 def axe(page: Page, selector: str) -> list[str]:
     """Violations that axe-core finds inside `selector`, as `rule: target`."""
-    import axe_playwright_python
-
-    page.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text())
-    found = page.evaluate("selector => axe.run(selector)", selector)
+    if not page.evaluate("() => Boolean(window.axe)"):
+        page.evaluate(_axe_core())
+    found = page.evaluate("selector => axe.run(selector, { resultTypes: ['violations'] })", selector)
     return [
         f"{one['id']}: {node['target']} {node['failureSummary']}"
         for one in found["violations"]
@@ -89,7 +151,46 @@ def axe(page: Page, selector: str) -> list[str]:
     ]
 
 
-def saved(notebook: OpenNotebook, lab_folder: Path) -> Path:
-    """Save the notebook, and give its file."""
-    notebook.command("docmanager:save")
-    return lab_folder / notebook.name
+@cache
+def _axe_core() -> str:
+    import axe_playwright_python
+
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+# How long an act takes until the page shows it
+
+
+def clock(panel: Locator, event: str, changes: str) -> None:
+    """Begin to measure at the next `event` in the panel, until the text of `changes` (a CSS selector) is another."""
+    panel.evaluate(
+        """(panel, [event, changes]) => { window.nbtTook = null;
+        const text = () => panel.querySelector(changes)?.outerHTML, before = text();
+        panel.addEventListener(event, () => { const began = performance.now(); const look = () => {
+          if (text() !== before) window.nbtTook = performance.now() - began; else setTimeout(look, 2); };
+          look(); }, { once: true, capture: true }); }""",
+        [event, changes],
+    )
+
+
+def took(page: Page, seconds: float = 10) -> float:
+    """Milliseconds from the event that `clock` waited for to the change."""
+    page.wait_for_function("() => window.nbtTook", timeout=1000 * seconds)
+    return float(page.evaluate("window.nbtTook"))
+
+
+# What is left of a panel in a file
+
+
+def saved(book: OpenNotebook, folder: Path) -> Path:
+    """Save the notebook, and give its file; `folder` is `lab.notebooks`."""
+    book.command("docmanager:save")
+    return folder / book.name
+
+
+def without_kernel(book: OpenNotebook, folder: Path) -> Page:
+    """The saved notebook as HTML, which needs no kernel and no widget state, in a page of its own: close it."""
+    made, _ = HTMLExporter().from_filename(str(saved(book, folder)))  # type: ignore[no-untyped-call]
+    page = book.page.context.new_page()
+    page.set_content(made, wait_until="domcontentloaded")
+    return page

@@ -59,9 +59,11 @@ const problem = (error) => {
 };
 
 // A front end may say its theme in ways of its own; what the panel's paper looks like is true in all of them.
-const isDark = (node) => {
-  const [red, green, blue] = (getComputedStyle(node).backgroundColor.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110;
+const dress = (box) => {
+  const paper = getComputedStyle(box).backgroundColor;
+  const [red, green, blue] = (paper.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
+  box.classList.toggle("nbt-dark", 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110);
+  box.style.setProperty("--paper", paper);
 };
 
 // A slider made of any element: `read()` gives where it stands, `go(step)` moves it by keys.
@@ -99,7 +101,7 @@ const panel = (kind, label, draw) => ({
     const style = el("style", { text: `[data-nbtune-static="${model.get("still_id")}"]{display:none}` });
     document.head.append(style);
     const picture = el("div", { class: "nbt-picture" }), buttons = el("div", { class: "nbt-buttons" });
-    const title = el("h3", {}), sentence = el("p", { class: "nbt-sentence" });
+    const title = el("div", { class: "nbt-title" }), sentence = el("p", { class: "nbt-sentence" });
     const code = el("div", { class: "nbt-line" }), error = el("div");
     const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
     const box = el("section", { class: "nbt", "data-nbtune": kind, "aria-label": label },
@@ -121,7 +123,7 @@ const panel = (kind, label, draw) => ({
       title.textContent = view.title ?? label;
       sentence.textContent = view.sentence ?? "";
       box.setAttribute("aria-busy", model.get("busy") ? "true" : "false");
-      box.classList.toggle("nbt-dark", isDark(box));
+      dress(box);
       draw(model, { picture, buttons, view, box });
       code.replaceChildren(codeLine(model));
       error.replaceChildren(problem(model.get("error")));
@@ -150,7 +152,7 @@ const panel = (kind, label, draw) => ({
     themes.observe(document.body, { attributes: true });
     themes.observe(document.documentElement, { attributes: true });
     const shown = new ResizeObserver(() => {
-      box.classList.toggle("nbt-dark", isDark(box));
+      dress(box);
       box.dispatchEvent(new Event("nbt:resized"));
     });
     shown.observe(box);
