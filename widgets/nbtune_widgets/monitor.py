@@ -21,8 +21,9 @@ _REDRAW = 0.1  # seconds between two drawings at least
 _SHARE = 100  # and as many times what the last one took: at most 1 % of the training's time
 _STILL = 30.0  # seconds between two static pictures while it trains
 _SPOKEN = 10.0  # seconds between two words to a screen reader
-_ROWS, _EPOCHS, _PHASES, _RATES = 60, 600, 40, 8  # shown at most: of the table, the curve, the phases, the rates
+_EPOCHS, _PHASES, _RATES = 600, 40, 8  # sent at most; the frame of the History has all
 _TRAINS = ("fit", "run")
+_FIXED = ("phase", "epoch", "train_loss", "valid_loss", "seconds")
 
 
 class Monitor(Panel):
@@ -34,14 +35,16 @@ class Monitor(Panel):
     _esm = module("monitor")
     _css = (HERE / "panel.css").read_text() + (HERE / "monitor.css").read_text()
     points = traitlets.Bytes().tag(sync=True)  # float32 [n, 5]: epochs trained, mean, lowest, highest loss, rate
-    epochs = traitlets.Bytes().tag(sync=True)  # float32 [n, 3 + metrics]: epochs trained, train, valid loss, metrics
-    live = traitlets.Dict().tag(sync=True)  # what changes from batch to batch, in words
+    epochs = traitlets.Bytes().tag(sync=True)  # float32 [n, 6 + metrics]: what `_curves` gives
+    live = traitlets.Dict().tag(
+        sync=True
+    )  # what changes as it trains: a new `view` would take buttons from under a click
     quiet = frozenset({"fit", "run", "freeze", "freeze_to", "unfreeze", "lr"})
 
     def __init__(self, tuner: Tuner) -> None:
         super().__init__()
         self._due = self._still_due = self._spoke = 0.0
-        self._state, self._stopping, self._drawn = "idle", False, -1
+        self._state, self._stopping, self._frame = "idle", False, ()
         self._pen = threading.RLock()  # the training's thread and the page's may draw at once
         self.follow(tuner)
         self._untrace = tuner.trace.watch(self._tick)
@@ -63,7 +66,7 @@ class Monitor(Panel):
         self._stopping, self._state = True, "stopping"
         self.tuner.stop()
         self.code, self.said = "tuner.stop()", "Stopping after this batch."
-        self._draw(whole=True)
+        self._draw(anew=True)
 
     def _go(self) -> None:
         self.tuner.run()
@@ -97,7 +100,7 @@ class Monitor(Panel):
         if began < self._due:
             return
         first = self._due == 0.0
-        self._draw(whole=first or len(self.tuner.trace.rows) != self._drawn)
+        self._draw()
         if first:
             self.code = _line(self.tuner)
         if time.monotonic() > self._still_due:
@@ -107,35 +110,46 @@ class Monitor(Panel):
         self._due = now + max(_REDRAW, _SHARE * (now - began))
 
     def _catch_up(self) -> None:
-        self._draw(whole=True)
+        self._draw(anew=True)
         if not self.code or self.tuner.running in _TRAINS:
             self.code = _line(self.tuner)
 
-    def _draw(self, whole: bool) -> None:
+    def _draw(self, anew: bool = False) -> None:
+        """Send curves and words; the frame around them only when it is another."""
         with self._pen:
             trace = self.tuner.trace
-            self.points, self.live = trace.points.tobytes(), self._live(trace.now)
-            if whole:
-                self._drawn = len(trace.rows)
-                self.epochs = _curves(trace.rows, self.tuner.history.metrics or _metrics(trace.rows)).tobytes()
+            rows = trace.rows
+            names = self._names(rows)
+            self.points, self.epochs = trace.points.tobytes(), _curves(rows, names).tobytes()
+            self.live = self._live(trace.now)
+            frame = self._state, names, len(trace.stretches)
+            if anew or frame != self._frame:
+                self._frame = frame
                 self.refresh()
+
+    def _names(self, rows: Sequence[Any]) -> tuple[str, ...]:
+        """Names of the metrics; of a first phase that runs, from its rows: the History has them when it ends."""
+        row = rows[-1][1] if rows else {}
+        return self.tuner.history.metrics or tuple(name for name in row if name not in _FIXED)
 
     def refresh(self) -> None:
         with self._pen:
             super().refresh()
 
     def _live(self, now: Now | None) -> dict[str, Any]:
+        trace = self.tuner.trace
+        words = {"sentence": self._sentence(), "best": _best(trace.rows, self.tuner.history), "all": len(trace.rows)}
         if now is None:
-            return {"status": "", "facts": "", "rates": "", "share": 0.0}
+            return {**words, "status": "", "facts": "", "rates": "", "share": 0.0}
         left = "" if math.isnan(now.left) else f", {_seconds(now.left)} left"
         epoch = min(now.epoch + 1, now.epochs)
         facts = [f"{_seconds(now.seconds)} trained", f"{short(now.speed)} items a second" if now.speed else ""]
         facts.append(f"{short(now.memory)}B on the GPU" if now.memory else "")
-        status = f"Epoch {epoch} of {now.epochs}, batch {now.batch} of {now.batches}{left}."
-        if time.monotonic() - self._spoke > _SPOKEN:
+        if time.monotonic() - self._spoke > _SPOKEN and not self._stopping:
             self._spoke, self.said = time.monotonic(), f"Epoch {epoch} of {now.epochs}{left}."
         return {
-            "status": "Stopping after this batch; what was best is kept." if self._stopping else status,
+            **words,
+            "status": f"Epoch {epoch} of {now.epochs}, batch {now.batch} of {now.batches}{left}",
             "facts": " · ".join(filter(None, facts)),
             "rates": _rates(list(now.rates.items())),
             "share": (now.epoch + now.batch / now.batches) / now.epochs,
@@ -145,36 +159,31 @@ class Monitor(Panel):
 
     def look(self) -> dict[str, Any]:
         tuner = self.tuner
-        trace, history, rows = tuner.trace, tuner.history, tuner.trace.rows
-        names = history.metrics or _metrics(rows)
-        fit = trace.fitting() if trace.stretches else None
+        trace, history = tuner.trace, tuner.history
+        names = self._names(trace.rows)
         return {
             "title": "Training",
-            "sentence": self._sentence(fit),
-            "verdict": fit.verdict if fit else "",
+            "sentence": self._sentence(),
             "state": self._state,
             "phases": [_phase(one, history) for one in trace.stretches[-_PHASES:]],
             "metrics": list(names),
-            "best": _best(rows, history),
             "at": tuner.at,
             "has_best": history.best is not None,
             "left": len(tuner.left),
-            "head": ["phase", "epoch", "train loss", "valid loss", *names, "seconds"],
-            "rows": [_row(row, names) for row in _shown([row for _, row in rows])],
-            "all": len(rows),
         }
 
-    def _sentence(self, fit: Any) -> str:
-        judged = repr(fit) if fit else ""
+    def _sentence(self) -> str:
+        trace, history = self.tuner.trace, self.tuner.history
+        judged = repr(trace.fitting()) if trace.stretches else ""
         if self._stopping:
             return f"Stopping after this batch; what was best is kept. {judged}"
         if self._state == "running":
-            return judged if self.tuner.trace.now is not None else f"{self.tuner.running}() gets ready. {judged}"
-        if not self.tuner.history.phases:
+            return judged if trace.now is not None else f"{self.tuner.running}() gets ready. {judged}"
+        if not history.phases:
             return "No training yet: tuner.fit(4) in a cell begins one, and it is drawn here as it goes."
-        go = " Go on continues where it ended." if self.tuner.left else ""
+        go = " Go on takes it up there." if self.tuner.left else ""
         at = " The model is at its best state." if self.tuner.at == "best" else ""
-        return f"{self.tuner.history!r}{go}{at} {judged}"
+        return f"{history!r}{go}{at} {judged}"
 
     def static(self) -> str:
         history = self.tuner.history
@@ -195,17 +204,11 @@ def _line(tuner: Tuner) -> str:
     return lines[-1] if lines else ""
 
 
-def _metrics(rows: Sequence[Any]) -> tuple[str, ...]:
-    """Names of the metrics of a phase that runs: the History has them when it ends."""
-    row = rows[-1][1] if rows else {}
-    return tuple(name for name in row if name not in ("phase", "epoch", "train_loss", "valid_loss", "seconds"))
-
-
 def _curves(rows: Sequence[Any], names: Sequence[str]) -> Any:
-    """Epochs trained, losses and metrics as float32, at most `_EPOCHS` rows: of more, evenly spaced ones."""
+    """A row an epoch, at most `_EPOCHS`, evenly spaced: epochs trained, losses, metrics, phase, epoch, seconds."""
     if len(rows) > _EPOCHS:
         rows = [rows[at] for at in np.linspace(0, len(rows) - 1, _EPOCHS).astype(int)]
-    columns = ("train_loss", "valid_loss", *names)
+    columns = ("train_loss", "valid_loss", *names, "phase", "epoch", "seconds")
     numbers = [[x, *(_number(row.get(name)) for name in columns)] for x, row in rows]
     return np.array(numbers, np.float32).reshape(len(rows), 1 + len(columns))
 
@@ -246,16 +249,6 @@ def _best(rows: Sequence[Any], history: Any) -> list[float] | None:
         (row["valid_loss"], x) for x, row in rows if row["phase"] >= first and math.isfinite(_number(row["valid_loss"]))
     ]
     return [min(found)[1], min(found)[0]] if found else None
-
-
-def _shown(rows: Sequence[Any]) -> list[Any]:
-    """The first and the last epochs; the frame has all."""
-    return list(rows) if len(rows) <= _ROWS else [*rows[: _ROWS // 2], *rows[-_ROWS // 2 :]]
-
-
-def _row(row: Any, names: Sequence[str]) -> list[str]:
-    cells = [_number(row.get(name)) for name in ("train_loss", "valid_loss", *names)]
-    return [str(row["phase"]), str(row["epoch"]), *(f"{cell:.4g}" for cell in cells), f"{row['seconds']:.3g}"]
 
 
 def _seconds(value: float) -> str:
