@@ -77,7 +77,8 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
     rise, rise_noise = _change([low], since, epochs, choices=len(epochs)) if since else (0.0, math.nan)
     shown = f"gap to train {figure(gap)} ± {figure(gap_noise)}"
     known: dict[str, Any] = {
-        "gap": gap, "gap_noise": gap_noise, "rise": rise, "rise_noise": rise_noise, "items": _items(epochs), "best": best + 1,
+        "gap": gap, "gap_noise": gap_noise, "rise": rise, "rise_noise": rise_noise,
+        "items": _items(epochs), "best": best + 1,
     }  # fmt: skip
     if len(since) > 1 and rise > rise_noise:
         falls = now.train < low.train

@@ -283,7 +283,8 @@ class _Running:
         batch = round((self.at - whole) * self.batches)
         rates = dict(zip(self.names, self.rate(), strict=False))
         return Now(
-            self.phase, whole, self.epochs, batch, self.batches, clock - self.began, left * known, self.speed, rates, memory
+            self.phase, whole, self.epochs, batch, self.batches, clock - self.began, left * known, self.speed,
+            rates, memory,
         )  # fmt: skip
 
 

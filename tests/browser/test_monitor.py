@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from browser.lab import Lab, OpenNotebook
 from browser.panels import clock, good_to_read, notebook, said_in_console, sentence, shot, took, without_kernel
@@ -29,6 +29,13 @@ def opened(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.T
 @pytest.fixture
 def panel(opened: OpenNotebook) -> Locator:
     return opened.page.locator(PANEL).first
+
+
+def more(page: Page, than: float) -> None:
+    """Wait until more epochs are drawn."""
+    page.wait_for_function(
+        "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=than
+    )
 
 
 def trained(panel: Locator) -> float:
@@ -57,8 +64,8 @@ def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, pa
     page = opened.page
     opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
     panel.get_by_text("of 400").wait_for()
-    page.wait_for_function("() => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > 50.5")
-    clock(panel, "click", ".nbt-sentence")
+    more(page, 50.5)
+    clock(panel, "click", ".nbt-buttons")
     panel.get_by_role("button", name="Stop").click()
     assert took(page) < 500
     opened.wait_idle(20)
