@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from browser.lab import Lab, OpenNotebook
 
+expect.set_options(timeout=20_000)  # a machine may have more to do than this
 pytest.register_assert_rewrite("browser.panels")  # so that its checks say what they found
 
 # Debian's Chromium in a container without a GPU, which asks nothing of the network.

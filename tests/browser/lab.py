@@ -130,13 +130,23 @@ class OpenNotebook:
 
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
         self.page, self.name = page, name
+        self.console = _errors(page)
         page.goto(lab.url(name))
-        page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
-        page.evaluate("() => window.jupyterapp.restored")
-        self.wait_idle(60)
+        self._ready()
         # Room for the notebook, as a reader makes it.
         if page.locator("#jp-left-stack").is_visible():
             self.command("application:toggle-left-area")
+
+    def _ready(self) -> None:
+        self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
+        self.page.evaluate("() => window.jupyterapp.restored")
+        self.wait_idle(60)
+
+    def reload(self) -> None:
+        """Save, and load the page again: its kernel goes on."""
+        self.command("docmanager:save")
+        self.page.reload()
+        self._ready()
 
     def command(self, name: str, **arguments: object) -> None:
         """Run a JupyterLab command and wait for its end."""
@@ -264,6 +274,14 @@ class OpenNotebook:
             made.append(folder / f"{name}-{number}.png")
             self.page.screenshot(path=made[-1])
         return made
+
+
+def _errors(page: Page) -> list[str]:
+    """Errors and uncaught exceptions that the page reports from now on."""
+    found: list[str] = []
+    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    return found
 
 
 def _free_port() -> int:

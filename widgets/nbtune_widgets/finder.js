@@ -67,19 +67,26 @@ const marker = (model, view, which, { x, from, to, back }, node, moved) => {
   const line = svg("g", { class: `nbt-marker nbt-${which}`, role: "slider", tabindex: 0, "data-key": which, "aria-label": label,
     "aria-valuemin": from, "aria-valuemax": to, "aria-valuenow": Math.log10(lr), "aria-valuetext": show(lr),
     transform: `translate(${x(lr)} 0)` },
-    svg("rect", { x: -12, y: TOP - 8, width: 24, height: HIGH - FOOT - TOP + 8 }),
+    svg("rect", which === "top" ? { x: -12, y: TOP - 8, width: 24, height: 98 } // each is held at its own part,
+      : { x: -12, y: TOP + 90, width: 24, height: HIGH - FOOT - TOP - 90 }), // so that equal rates can be parted
     svg("line", { class: "nbt-mark-line", y1: TOP - 8, y2: HIGH - FOOT, ...(which === "base" ? { "stroke-dasharray": "5 4" } : {}) }),
     svg("circle", { cy: which === "top" ? TOP + 70 : TOP + 110, r: 7 }),
     svg("text", { x: which === "top" ? 12 : -12, y: (which === "top" ? TOP + 74 : TOP + 114),
       "text-anchor": which === "top" ? "start" : "end", text: `${which} ${show(lr)}` }));
+  const now = (name) => aim(model, name, model.get("view")[name]);
+  now(which);
   const say = (value) => {
-    const now = model.get("view"), to = two(value);
-    if (to !== now[which]) ask(model, "choose", which === "base" ? to : now.base, which === "top" ? to : now.top, which);
+    const to = two(value);
+    if (to === now(which)) return;
+    ask(model, "choose", which === "base" ? to : now("base"), which === "top" ? to : now("top"), which);
+    aim(model, which, null, to);
   };
   const ends = [10 ** from, 10 ** to];
-  slides(line, (step) => say(Math.abs(step) === Infinity ? ends[step > 0 ? 1 : 0]
-    : two(model.get("view")[which] * STEP ** step) === model.get("view")[which]
-      ? model.get("view")[which] * (step > 0 ? 1.1 : 0.9) : model.get("view")[which] * STEP ** step));
+  slides(line, (step) => {
+    const here = now(which), next = here * STEP ** step;
+    if (Math.abs(step) === Infinity) say(ends[step > 0 ? 1 : 0]);
+    else say(two(next) === here ? here * (step > 0 ? 1.1 : 0.9) : next);
+  });
   const place = (px) => Math.max(ends[0], Math.min(ends[1], back(px - node().getBoundingClientRect().left)));
   drags(line, (px) => {
     line.setAttribute("transform", `translate(${x(place(px))} 0)`);
@@ -109,7 +116,7 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
     const held = document.activeElement?.dataset?.key;
     const wide = Math.max(240, picture.clientWidth), scale = scales(view, wide);
     const node = svg("svg", { width: wide, height: HIGH, viewBox: `0 0 ${wide} ${HIGH}`, role: "group",
-      "aria-label": `Loss against learning rate. ${view.sentence}` },
+      "aria-label": "Loss against learning rate" },
       ...axes(scale, wide), ...curveOf(view, scale), ...ratesOf(view, scale));
     const ends = view.rates.length > 1 ? ["base", "top"] : ["top"];
     node.append(...ends.map((which) => marker(model, view, which, scale, () => node, moved)));

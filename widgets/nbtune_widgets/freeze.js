@@ -25,16 +25,19 @@ const place = (line, row, index) => {
 
 const iceLine = (model, view, row, hint) => {
   const last = view.groups.length - 1;
+  aim(model, "first", view.first);
   const line = el("div", { class: "nbt-ice", role: "slider", tabindex: 0, "data-key": "ice",
     "aria-label": "Ice line: groups before it are still", "aria-valuemin": 0, "aria-valuemax": last,
     "aria-valuenow": view.first, "aria-valuetext": view.spoken, "aria-orientation": "horizontal",
     "aria-disabled": model.get("busy") ? "true" : "false" }, el("span", { text: "◀ ice ▶", "aria-hidden": "true" }));
   const go = (index) => {
     const to = Math.max(0, Math.min(last, index));
-    if (!model.get("busy") && to !== model.get("view").first) ask(model, "freeze_to", to);
-    else place(line, row, model.get("view").first);
+    const now = aim(model, "first", model.get("view").first);
+    if (model.get("busy") || to === now) return place(line, row, model.get("view").first);
+    aim(model, "first", now, to);
+    ask(model, "freeze_to", to);
   };
-  slides(line, (step) => go(model.get("view").first + step));
+  slides(line, (step) => go(aim(model, "first", model.get("view").first) + step));
   const at = (x) => {
     const starts = [...row.querySelectorAll(".nbt-group")].map((node) => node.getBoundingClientRect().left);
     return starts.reduce((best, left, index) => (Math.abs(left - x) < Math.abs(starts[best] - x) ? index : best), 0);

@@ -76,6 +76,16 @@ const slides = (node, go) => node.addEventListener("keydown", (event) => {
   go(step);
 });
 
+// Where a control is on its way to while the kernel has not answered yet: keys come faster than answers.
+const aims = new WeakMap();
+const aim = (model, name, now, to) => {
+  if (!aims.has(model)) aims.set(model, {});
+  const all = aims.get(model);
+  if (to !== undefined) all[name] = { to, at: Date.now() };
+  else if (all[name] && (all[name].to === now || Date.now() - all[name].at > SILENCE)) delete all[name];
+  return all[name]?.to ?? now;
+};
+
 // Follows the pointer from press to release; no repaint comes between.
 const drags = (node, move, end) => node.addEventListener("pointerdown", (event) => {
   event.preventDefault();
@@ -104,8 +114,8 @@ const panel = (kind, label, draw) => ({
     const title = el("div", { class: "nbt-title" }), sentence = el("p", { class: "nbt-sentence" });
     const code = el("div", { class: "nbt-line" }), error = el("div");
     const said = el("div", { class: "nbt-said", role: "status", "aria-live": "polite" });
-    const box = el("section", { class: "nbt", "data-nbtune": kind, "aria-label": label },
-      title, sentence, picture, error, said, el("footer", {}, code, buttons));
+    const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
+      title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
     let silent = false, spoken = 0;
     const speak = () => {
@@ -148,6 +158,11 @@ const panel = (kind, label, draw) => ({
     const refresh = () => ask(model, "refresh");
     window.addEventListener("focus", refresh);
     box.addEventListener("focusin", (event) => { if (!box.contains(event.relatedTarget)) refresh(); });
+    // JupyterLab takes plain keys for its cells before a panel hears them; those with Ctrl and the like stay its own.
+    const ours = (event) => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter"));
+    const keys = (event) => box.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
+    window.addEventListener("keydown", keys, true);
+    box.addEventListener("keydown", (event) => { if (ours(event)) event.stopPropagation(); });
     const themes = new MutationObserver(soon);
     themes.observe(document.body, { attributes: true });
     themes.observe(document.documentElement, { attributes: true });
@@ -162,6 +177,7 @@ const panel = (kind, label, draw) => ({
       model.off("change:heard", heard);
       model.off("nbt:silence", silence);
       window.removeEventListener("focus", refresh);
+      window.removeEventListener("keydown", keys, true);
       themes.disconnect();
       shown.disconnect();
       cancelAnimationFrame(waiting);

@@ -7,6 +7,7 @@ import html
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,8 +81,8 @@ class Panel(anywidget.AnyWidget):
         self.busy = f"tuner.{running}() is running." if running and running not in self.quiet else ""
         if not running:
             self.reread()
-            self.refresh()
-            if not self._answering:
+            if not self._answering:  # who asked draws when all is said
+                self.refresh()
                 self.redraw()
 
     def reread(self) -> None:
@@ -140,7 +141,14 @@ class Panel(anywidget.AnyWidget):
         act = self.acts().get(str(content.get("act")))
         if act is None:
             return
-        before, self._answering = self.code, True
+        before, brief = self.code, content["act"] in self.quiet
+        with self.hold_sync() if brief else nullcontext():  # one message for all that a brief act changes
+            self._answer(content, act)
+        if self.code != before:
+            self._redraw_soon()
+
+    def _answer(self, content: dict[str, Any], act: Callable[..., Any]) -> None:
+        self._answering = True
         try:
             if content["act"] == "refresh":
                 self.reread()
@@ -152,8 +160,6 @@ class Panel(anywidget.AnyWidget):
         finally:
             self._answering = False
         self.refresh()
-        if self.code != before:
-            self._redraw_soon()
 
     def _redraw_soon(self) -> None:
         """A picture takes longer than a move may: draw it when the moving is over."""
