@@ -36,7 +36,9 @@ class Follow(Callback):  # type: ignore[misc]
         self.steps, self.ended = 0, ""
         self.within = ""  # of a training batch: "begun", "stepping" while weights move, "stepped"; "" between two
         self.began, self.total, self.items = time.perf_counter(), 0.0, 0
+        self.value = 0.0  # this step's loss
         self.slope = 0.0  # norm of this step's gradient
+        self.silent = False  # without a bar
         self.backup: list[tuple[Any, Any]] | None = None  # weights before an absurd step
         self.bar: Any = None
 
@@ -49,6 +51,7 @@ class Follow(Callback):  # type: ignore[misc]
             delay=0.5,
             mininterval=0.3,
             file=sys.stdout,
+            disable=self.silent,
         )
         self.learning = [p for group in self.learn.opt.param_lists for p in group]
         self.moving = list(self.learn.model.buffers())
@@ -68,7 +71,7 @@ class Follow(Callback):  # type: ignore[misc]
     def after_loss(self) -> None:
         if not self.learn.training:
             return
-        value = float(self.learn.loss.detach().mean())
+        value = self.value = float(self.learn.loss.detach().mean())
         if not math.isfinite(value):
             self._not_finite(f"the loss was {value} at step {self.steps + 1}")
         size = len(self.learn.yb[0]) if len(self.learn.yb) and hasattr(self.learn.yb[0], "__len__") else 1

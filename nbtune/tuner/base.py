@@ -16,6 +16,8 @@ from nbtune.freeze import FreezePlan, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
 from nbtune.interrupts import Flag
+from nbtune.phases import Phase
+from nbtune.trace import Trace
 from nbtune.tuner import checks
 from nbtune.tuner.held import Held
 from nbtune.tuner.outcome import Outcomes
@@ -91,6 +93,22 @@ class Base:
     def history(self) -> History:
         """All phases so far, append-only."""
         return self._training.history
+
+    @property
+    def trace(self) -> Trace:
+        """The training batch by batch, over all phases, in bounded memory; also while one runs."""
+        self._training.trace.catch_up(self.history)
+        return self._training.trace
+
+    @property
+    def left(self) -> tuple[Phase, ...]:
+        """The phases that `run()` would go on with: what is left of the last fit and of the last recipe."""
+        return tuple(part.phase for part in self._queue.todo)
+
+    @property
+    def at(self) -> str:
+        """The state that the model is at: "last" or "best"."""
+        return self._training.at
 
     def watch(self, act: Callable[[], None]) -> Callable[[], None]:
         """Call `act()` whenever a verb begins or ends, from its thread; returns what ends the watching."""

@@ -14,11 +14,13 @@ from nbtune._fastai.borrow import quiet, seed_all, without_augmentation
 from nbtune._fastai.follow import Follow, finish
 from nbtune._fastai.position import Course
 from nbtune._fastai.steps import optimizer, scheduler
+from nbtune._fastai.tell import Tell
 from nbtune.freeze import Still
 from nbtune.history import PhaseRecord
 from nbtune.interrupts import shielded
 from nbtune.phases import Phase
 from nbtune.rates import Rates
+from nbtune.trace import Trace
 from nbtune.transaction import autocast_kept
 
 __all__ = ["Setting", "augments", "train"]
@@ -41,6 +43,12 @@ class Setting:
     def trains(self) -> tuple[str, ...]:
         """Names of the groups that train."""
         return tuple(group.name for group in self.cut.training)
+
+    def begin(self, trace: Trace) -> None:
+        """Tell `trace` that the phase begins."""
+        named, learn = dict(zip(self.rates.names, self.rates.values, strict=True)), self.learn
+        trains, epochs = _named(self.trains), self.phase.epochs
+        trace.begin(self.number, trains, named, epochs, self.fresh, len(learn.dls.train), lambda: _now(learn))
 
     def record(self, steps: int, ended: str) -> PhaseRecord:
         """What the history says of the phase after `steps`."""
@@ -72,6 +80,7 @@ def train(
     on_row: Callable[[dict[str, Any]], None],
     on_point: Callable[[Course, PhaseRecord], None],
     on_end: Callable[[Course, PhaseRecord], None],
+    trace: Trace,
 ) -> None:
     """Train a phase, from the position `begin` on, and hand its record to `on_end`, also when it raises.
 
@@ -79,6 +88,7 @@ def train(
     """
     learn, phase, rates = setting.learn, setting.phase, setting.rates
     follow = Follow(setting.number, f"phase {setting.number}: {_named(setting.trains)}", on_row)
+    follow.silent = trace.watched
     top = [rates.values[rates.names.index(name)] for name in setting.trains]
     schedule = scheduler(phase.schedule, top, pct_start=phase.pct_start, div=phase.div, moms=learn.moms)
     learn.opt = optimizer(learn, setting.cut.lists(learn.model))
@@ -90,14 +100,16 @@ def train(
     try:
         with _set_up(setting, stopped):
             seed_all(learn, setting.seed)
+            setting.begin(trace)
             with course.running():
-                _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow])
+                _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow, Tell(trace, follow)])
     except BaseException as raised:
         error = type(raised).__name__
         raise
     finally:
         with shielded():
             follow.close()
+            trace.finish()
             if error:
                 course.settle()
             ended = _end(error, course.torn) if error else follow.ended or "finished"
@@ -147,6 +159,11 @@ def _fit(learn: Any, epochs: int, top: Sequence[float], wd: float | None, cbs: S
     except BaseException:
         learn.cbs = type(learn.cbs)(before)
         raise
+
+
+def _now(learn: Any) -> list[float]:
+    """The rates of the groups that train, as the optimizer has them."""
+    return [float(hyper["lr"]) for hyper in learn.opt.hypers]
 
 
 def _named(names: Sequence[str]) -> str:

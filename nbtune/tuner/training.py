@@ -12,6 +12,7 @@ from nbtune.freeze import reinitialise
 from nbtune.history import History, PhaseRecord
 from nbtune.interrupts import shielded
 from nbtune.rates import Rates
+from nbtune.trace import Trace
 from nbtune.tuner import checks
 from nbtune.tuner.held import Held
 from nbtune.tuner.queue import Part
@@ -28,6 +29,7 @@ class Training:
         self.held, self.seed = held, seed
         self.learn = held.learn
         self.history = History()
+        self.trace = Trace()
         self.states = States()
         self.at = "last"  # the state that the model is at
         self.fresh = False  # were all weights drawn anew since the last phase
@@ -58,6 +60,7 @@ class Training:
         part.number = part.number or len(self.history.phases) + 1
         known = [record for record in self.history.phases if record.number == part.number]
         self._rows = ()
+        self.trace.catch_up(self.history)
 
         def end(course: Course, record: PhaseRecord) -> None:
             part.position, self.torn = course.settled, course.torn
@@ -73,6 +76,7 @@ class Training:
             on_row=self._row,
             on_point=lambda course, record: self.on_point(course, self._with(record)),
             on_end=end,
+            trace=self.trace,
         )
         seconds = sorted(row["seconds"] for row in self.phase(part.number).rows)
         self.held.rates, self.held.took = rates.values, seconds[len(seconds) // 2] if seconds else None

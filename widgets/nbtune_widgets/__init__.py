@@ -3,5 +3,6 @@
 from nbtune_widgets.data import DataBrowser
 from nbtune_widgets.finder import LRFinder
 from nbtune_widgets.freeze import FreezePanel
+from nbtune_widgets.monitor import Monitor
 
-__all__ = ["DataBrowser", "FreezePanel", "LRFinder"]
+__all__ = ["DataBrowser", "FreezePanel", "LRFinder", "Monitor"]

@@ -109,6 +109,14 @@ class Panel(anywidget.AnyWidget):
         text = f'<div data-nbtune-static="{self.still_id}">{self.static()}</div>'
         return (cast(Any, page).HTML(text),)
 
+    def open(self) -> None:
+        super().open()
+        hear_at_once(self.comm)
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        super()._send(msg, buffers)
+        hear_at_once(self.comm)
+
     def _repr_mimebundle_(self, **kw: Any) -> Any:
         made: Any = super()._repr_mimebundle_(**kw)
         data = made[0] if isinstance(made, tuple) else made
@@ -184,6 +192,15 @@ class Panel(anywidget.AnyWidget):
         else:
             self.error = {**dict.fromkeys(_PARTS, ""), "given": f"{type(error).__name__}: {error}"}
         self.said = f"Error: {self.error['given']}"
+
+
+def hear_at_once(comm: Any) -> None:
+    """Let what the page says to `comm` run beside a running cell, as the page asks for.
+
+    ipykernel 7.4 hands messages to the shell that last sent on the same comm: after a word from a running cell that
+    is the cell's own, which reads nothing until the cell has ended, and Stop would be heard too late.
+    """
+    getattr(comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
 
 def not_a(panel: str, wanted: str, given: object) -> Exception:

@@ -1,0 +1,165 @@
+"""Monitor in a real JupyterLab while it trains: one notebook for all tests of this file, which run in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from browser.lab import Lab, OpenNotebook
+from browser.panels import clock, good_to_read, notebook, said_in_console, sentence, shot, took, without_kernel
+
+pytestmark = pytest.mark.browser
+PANEL = "[data-nbtune=monitor]"
+LONG = "tuner.fit(400, 1e-4, cache='off')"  # longer than any test waits
+
+
+@pytest.fixture(scope="module")
+def opened(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
+    path = notebook(tmp_path_factory.mktemp("monitor") / "monitor.ipynb", "panel = nt.widgets.Monitor(tuner)\npanel")
+    book = open_once(path)
+    book.run_all(seconds=90)
+    assert book.errors() == []
+    book.page.locator(PANEL).wait_for()
+    return book
+
+
+@pytest.fixture
+def panel(opened: OpenNotebook) -> Locator:
+    return opened.page.locator(PANEL).first
+
+
+def more(page: Page, than: float) -> None:
+    """Wait until more epochs are drawn."""
+    page.wait_for_function(
+        "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=than
+    )
+
+
+def trained(panel: Locator) -> float:
+    """Epochs trained, as the picture has them."""
+    return float(panel.locator("svg").get_attribute("data-last") or 0)
+
+
+def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator) -> None:
+    errors = said_in_console(opened.page)
+    assert "No training yet" in sentence(panel)
+    opened.add_and_run("tuner.freeze()\ntuner.fit(50)", wait=False)
+    panel.get_by_role("button", name="Stop").wait_for()
+    panel.get_by_text("Epoch", exact=False).first.wait_for()
+    opened.wait_idle(60)
+    panel.get_by_text("50 epochs in").wait_for()
+    expect(panel.get_by_role("button", name="Go on")).to_have_attribute("aria-disabled", "true")
+    assert trained(panel) == 50
+    assert panel.locator("code").inner_text() == "tuner.fit(50)"
+    panel.get_by_text("As table").click()
+    assert panel.locator("tbody tr").count() == 50
+    panel.get_by_text("As table").click()
+    assert errors == []
+
+
+def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, panel: Locator) -> None:
+    page = opened.page
+    opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
+    panel.get_by_text("of 400").wait_for()
+    more(page, 50.5)
+    clock(panel, "click", ".nbt-buttons")
+    panel.get_by_role("button", name="Stop").click()
+    assert took(page) < 500
+    opened.wait_idle(20)
+    panel.get_by_text("was stopped after step").wait_for()
+    assert opened.errors() == []
+    before = trained(panel)
+    panel.get_by_role("button", name="Go on").click()
+    panel.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_function(
+        "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=before
+    )
+    assert panel.locator("code").inner_text() == "tuner.run()"
+
+
+def test_a_page_that_is_loaded_anew_finds_the_training(opened: OpenNotebook) -> None:
+    page = opened.page
+    opened.command("docmanager:save")
+    page.reload()
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
+    panel = page.locator(PANEL).first
+    panel.get_by_role("button", name="Stop").wait_for(timeout=30_000)
+    before = trained(panel)
+    page.wait_for_function(
+        "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=before
+    )
+
+
+def test_the_keyboard_alone(opened: OpenNotebook, panel: Locator) -> None:
+    page = opened.page
+    stop = panel.get_by_role("button", name="Stop")
+    stop.focus()
+    page.keyboard.press("Enter")
+    go = panel.get_by_role("button", name="Go on")
+    go.wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Go on"  # focus outlives the change of its word
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Use best"
+    page.keyboard.press("Enter")
+    panel.locator("code", has_text="tuner.best()").wait_for()
+    panel.get_by_role("button", name="Use last").wait_for()
+    below = panel.get_by_role("combobox")
+    below.focus()
+    page.keyboard.press("End")
+    panel.get_by_text("learning rate of the head").wait_for()
+
+
+def test_a_front_end_that_holds_clicks_back_names_the_interrupt(opened: OpenNotebook, panel: Locator) -> None:
+    page = opened.page
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'disabled'; }}")
+    opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
+    panel.get_by_role("button", name="Stop").wait_for()
+    page.wait_for_timeout(700)
+    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_text("Interrupt it with the notebook's ■ button.").wait_for()
+    opened.command("notebook:interrupt-kernel")
+    opened.wait_idle(20)
+    panel.get_by_text("was stopped after step").wait_for()
+    panel.get_by_role("button", name="Go on").wait_for()
+    expect(panel.get_by_text("Interrupt it")).to_have_count(0)
+    assert [error.split(": ")[1] for error in opened.errors()] == ["KeyboardInterrupt"]
+    page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'perCommTarget'; }}")
+
+
+def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locator) -> None:
+    opened.add_and_run("tuner.fit(2, 99.0, schedule='flat', cache='off')")
+    expect(panel.get_by_role("button", name="Stop")).to_have_count(0)
+    opened.add_and_run(
+        "from fastai.callback.core import Callback\n"
+        "class Bad(Callback):\n    def after_batch(self): 1 / 0\n"
+        "tuner.fit(1, cbs=Bad())"
+    )
+    panel.get_by_text("ended early: ZeroDivisionError").wait_for()
+    expect(panel.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_two_views_a_narrow_page_and_what_is_saved(
+    opened: OpenNotebook, panel: Locator, lab: Lab, screenshots: Path
+) -> None:
+    page = opened.page
+    opened.add_and_run("tuner.freeze_to('layer4')\ntuner.fit(3)")
+    opened.add_and_run("panel")
+    assert page.locator(PANEL).count() == 2
+    other = without_kernel(opened, lab.notebooks)
+    assert other.locator("[data-nbtune-static] img").first.is_visible()
+    assert "lowest valid loss" in other.locator("[data-nbtune-static]").first.inner_text()
+    other.close()
+    page.set_viewport_size({"width": 470, "height": 1200})
+    page.wait_for_timeout(500)
+    assert panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    shot(panel, screenshots, "monitor-narrow")
+    page.set_viewport_size({"width": 1280, "height": 1600})
+
+
+def test_it_is_good_to_read(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
+    panel.get_by_text("As table").click()
+    good_to_read(opened, PANEL, screenshots, "monitor")
