@@ -198,9 +198,9 @@ def test_html_in_names_many_items_rows_and_a_narrow_page(book: OpenNotebook, pan
     book.add_and_run(ODD)
     wide, rows = page.locator(PANEL).nth(1), page.locator(PANEL).nth(2)
     wide.locator(".nbt-tile").first.focus()
-    for number in range(2, 6):
+    for _ in range(4):  # faster than the answers come
         page.keyboard.press("PageDown")
-        wide.get_by_text(f"page {number} of 125").wait_for()
+    wide.get_by_text("page 5 of 125").wait_for()
     shot(wide, screenshots, "data-browser-many")
     rows.locator(".nbt-tile").nth(1).click()
     assert rows.get_by_text("is truncated").is_visible()

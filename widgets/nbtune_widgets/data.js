@@ -6,7 +6,6 @@ const pick = (label, key, options, value, act) => el("label", { text: `${label} 
   el("select", { "data-key": key, onchange: (event) => act(event.target.value) },
     ...options.map(([word, text]) => el("option", { value: word, text, ...(String(word) === String(value) ? { selected: "" } : {}) }))));
 
-// A key that the notebook would take for itself must not reach it.
 const handle = (event, act) => { event.preventDefault(); event.stopPropagation(); act(); };
 
 // How many items each class has in the splits that are shown; a click on a bar shows the class.
@@ -89,10 +88,11 @@ const moves = (grid, at, key) => {
 
 export default panel("data", "Items", (model, { picture, buttons, view, box }) => {
   const { shown, tiles } = view, classes = model.get("classes"), drawn = model.get("pictures");
-  box.wanted = shown; // several changes may be asked for before the first answer
+  const now = JSON.stringify(shown), wanted = () => JSON.parse(aim(model, "show", now));
   const go = (change) => {
-    const wanted = box.wanted = { ...box.wanted, ...change };
-    ask(model, "show", { ...wanted, label: wanted.label < 0 ? null : classes.names[wanted.label] });
+    const to = { ...wanted(), ...change };
+    aim(model, "show", now, JSON.stringify(to));
+    ask(model, "show", { ...to, label: to.label < 0 ? null : classes.names[to.label] });
   };
   const grid = el("div", { class: `nbt-grid ${tiles.some((tile) => drawn[tile.id]?.row) ? "nbt-lines" : ""}`, role: "listbox",
     "aria-label": `Items, page ${shown.page} of ${view.pages}` },
@@ -113,7 +113,7 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
     if (node) point([...grid.children].indexOf(node), "click");
   });
   const tile = () => tiles[box.at];
-  const page = (step) => { const to = shown.page + step; if (to >= 1 && to <= view.pages) go({ page: to }); };
+  const page = (step) => { const to = wanted().page + step; if (to >= 1 && to <= view.pages) go({ page: to }); };
   const keys = {
     Delete: () => tile().split !== "test" && ask(model, tile().what === "exclude" ? "clear" : "exclude", tile().id),
     Enter: () => beside.querySelector("select")?.focus(),
@@ -153,10 +153,6 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
     table("The items on this page", view.head, view.rows));
   point(box.at ?? 0);
   box.setAttribute("aria-label", view.title); // two of them on a page are told apart
-  box.onkeydown = (event) => { // JupyterLab cuts a cell at x, deletes it at d d, and goes to another at an arrow
-    const runs = event.shiftKey && event.key === "Enter";
-    if (!event.ctrlKey && !event.metaKey && !event.altKey && !runs) event.stopPropagation();
-  };
   const [back, again] = view.steps;
   buttons.replaceChildren(
     button(model, "Undo", "undo", { always: true, off: back ? "" : "No mark was made yet." }),

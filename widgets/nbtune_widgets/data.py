@@ -32,6 +32,7 @@ class DataBrowser(Panel):
 
     _esm = module("data")
     _css: Any = (HERE / "panel.css").read_text() + (HERE / "data.css").read_text()
+    quiet = frozenset({"show", "mark", "exclude", "clear", "undo", "redo"})
     classes = traitlets.Dict().tag(sync=True)  # names, and counts of each split: sent once
     pictures = traitlets.Dict().tag(sync=True)  # of the items on the page, by id
 
