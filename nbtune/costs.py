@@ -24,7 +24,8 @@ from nbtune.freeze import Still
 
 __all__ = ["Cost", "prices"]
 
-_FEW, _MANY = 1, 6  # with the two fetches of one item that try whether it changes: eight
+# Two: batch norm refuses one. With the two fetches of one item that try whether it changes: eight.
+_FEW, _MANY = 2, 6
 _LEAST, _MOST, _WHILE = 3, 12, 0.05  # repetitions: at least, at most, and seconds after which no more are made
 
 
@@ -45,7 +46,7 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
     """Seconds that one epoch (training and validation) would take under `cut`, live and from kept features.
 
     Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
-    be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of one and of
+    be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of two and of
     six items (repeated towards the batch size while that is quick) are timed, three to twelve times each after a
     warm-up; a line through them gives the fixed cost of a
     step and the cost of an item; what the fit took besides its steps is the fixed cost of an epoch. The range is

@@ -7,9 +7,14 @@ from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
 from nbtune.errors import FreezeError
+from nbtune.phases import Phase
+from nbtune.preflight import Preflight, preflight
 from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, probe, right, sweep
+from nbtune.recipes import Recipe
+from nbtune.tuner import checks
 from nbtune.tuner.fitting import Fitting
-from nbtune.tuner.verbs import stoppable
+from nbtune.tuner.script import Code
+from nbtune.tuner.verbs import stoppable, verb
 
 __all__ = ["Questions"]
 
@@ -21,6 +26,25 @@ class Questions(Fitting):
     """The part of a Tuner that asks; `stop()` ends each with what there is so far."""
 
     _probe: Probe | None = None
+
+    @verb
+    def check(self, recipe: Recipe | None = None, *, strict: bool = False) -> Preflight:
+        """Preflight: what would fail later, or mean nothing, and what time and memory it takes; nothing is changed.
+
+        Looks at the present plan, at what is left of the last recipe, or at `recipe`; a few items of each split are
+        fetched, and one real step is made and undone. A plan that is not part of a recipe is priced for one epoch.
+        `strict=True` raises TrainingError where something stands in the way.
+        """
+        if recipe is not None:
+            checks.check_recipe(recipe)
+        phases = self.left if recipe is None else recipe.phases
+        plan = self._held.cut
+        cuts = [self._held.at(phase.first, phase.norms) for phase in phases] or [plan]
+        found = preflight(self.learn, cuts, phases or [Phase(1, plan.first, norms=plan.norms)], self.run_dir)
+        self._script.say("check", *([] if recipe is None else [Code(recipe.code)]), strict=(strict, False))
+        if strict:
+            found.insist()
+        return found
 
     @stoppable
     def probe(self) -> Probe:
