@@ -76,7 +76,7 @@ def test_probing_depths_gives_what_the_line_gives() -> None:
     assert tuner.code().count("tuner.depth()") == 1
 
 
-def test_prices_rates_gradients_and_what_stayed_still() -> None:
+def test_prices_rates_and_what_stayed_still() -> None:
     tuner = begun()
     panel = FreezePanel(tuner)
     ask(panel, "freeze_to", 2)
