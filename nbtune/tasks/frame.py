@@ -55,7 +55,7 @@ def from_frame(
         >>> import pandas as pd
         >>> df = pd.DataFrame({"size": range(40), "kind": ["a", "b"] * 20, "price": [i * 2.5 for i in range(40)]})
         >>> from_frame(df, y="price")
-        Task table: predict price. 23 training, 8 validation and 9 test rows, 1 number.
+        Task table: predict price. 24 training, 8 validation and 8 test rows, 1 number.
     """
     given = options_of("from_frame", _OWN, options)
     _check_frame(df)

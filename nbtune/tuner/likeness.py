@@ -63,7 +63,9 @@ def _items(dataset: Any) -> str:
     count = len(dataset)
     whole = [getattr(dataset, name) for name in ("x", "y") if isinstance(getattr(dataset, name, None), torch.Tensor)]
     if whole:
-        return f"{count} items, digest {key_of(whole)[:12]}"
+        files = getattr(getattr(dataset, "x", None), "source", None)  # pictures that are decoded at need
+        contents = "" if files is None else f" and {files.digest.hex()[:12]}"
+        return f"{count} items, digest {key_of(whole)[:12]}{contents}"
     places = sorted({round(at * (count - 1) / max(1, _ITEMS - 1)) for at in range(min(_ITEMS, count))})
     try:
         digests = [_digest(dataset, places) for _ in range(2)]
