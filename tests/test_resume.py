@@ -532,6 +532,42 @@ def test_a_checkpoint_that_was_damaged_gives_way_to_the_one_before(tmp_path: Pat
         RunFolder(tmp_path / "run").load()
 
 
+@pytest.mark.parametrize("change", ["pop", "None", "list", "empty"])
+@pytest.mark.survives(
+    "a checkpoint that somebody made and sealed", "refused before anything is touched, no code is run"
+)
+def test_a_sealed_checkpoint_of_somebody_else_is_refused(change: str, begun: Path, tmp_path: Path) -> None:
+    whole = RunFolder(begun).load()[0]
+    value: Any = {name: part for name, part in whole.items() if name != "likeness"}
+    value = {"pop": value, "None": {**whole, "model": None}, "list": [1], "empty": {}}[change]
+    RunFolder(tmp_path / "run").save(value, None, (0, 0))
+    learn = learner()
+    before = state(learn)
+    with pytest.raises(BundleError, match="is missing or of another kind") as error:
+        nt.resume(tmp_path / "run", learn)
+    assert all(part in str(error.value) for part in ("Rule: ", "Likely: ", "Next: "))
+    assert [name for name, held in state(learn).items() if held != before[name]] == []
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"sha256": 1, "checkpoint": []}', b"{" * 9000, b"\xff", b"", b"null"])
+def test_a_checkpoint_of_nonsense_is_not_whole(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-000001.json").write_bytes(content)
+    with pytest.raises(BundleError, match="no checkpoint is whole"):
+        RunFolder(tmp_path).load()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_checkpoint_that_links_out_of_its_folder_is_not_whole(begun: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(begun, tmp_path / "run")
+    for number, path in enumerate((tmp_path / "run").glob("state-*")):
+        path.rename(tmp_path / f"outside-{number}")
+        path.symlink_to(tmp_path / f"outside-{number}")
+    with pytest.raises(BundleError, match="no checkpoint is whole"):
+        RunFolder(tmp_path / "run").load()
+
+
 # A process that is killed
 
 

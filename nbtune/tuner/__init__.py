@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,6 @@ class Tuner(Questions):
 
     def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
         """Be the Tuner of a run that was saved, at that place."""
-        with suppress(OSError):  # one that may only be read is read; saving will say it
-            folder.claim()
         self.run_dir = folder.path
         self._outcomes.test.file = folder.path / "looks.json"
         self._held.store = Store(folder.path / "features")
