@@ -20,10 +20,12 @@ from nbtune.checkpoints.lock import LOCK, Lock
 from nbtune.errors import TrainingError
 
 HOLDER = """
-import sys, time, os
+import importlib.util, os, sys, time
 from pathlib import Path
-from nbtune.checkpoints.lock import Lock
-lock = Lock(Path(sys.argv[1]))
+spec = importlib.util.spec_from_file_location("lock", sys.argv[3])  # alone: without torch it is there at once
+lock = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lock)
+lock = lock.Lock(Path(sys.argv[1]))
 lock.take()
 if sys.argv[2] == "fork" and os.fork() == 0:
     time.sleep(60)
@@ -35,7 +37,9 @@ time.sleep(60)
 
 def holder(folder: Path, how: str = "alone") -> Any:
     folder.mkdir(exist_ok=True)
-    child = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder), how], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder), how, locks.__file__], stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     assert child.stdout.readline() == "held\n"
     return child
@@ -115,8 +119,9 @@ def test_the_tuners_of_one_process_share_a_folder_and_the_last_lets_it_go(tmp_pa
 
 
 def other_process_takes(folder: Path) -> None:
-    code = f"from pathlib import Path; from nbtune.checkpoints.lock import Lock; Lock(Path({str(folder)!r})).take()"
-    subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+    code = HOLDER.replace("time.sleep(60)", "")
+    given = [str(folder), "alone", locks.__file__]
+    subprocess.run([sys.executable, "-c", code, *given], check=True, capture_output=True)
 
 
 def test_a_folder_that_was_made_anew_is_locked_anew(tmp_path: Path) -> None:

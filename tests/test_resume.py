@@ -532,6 +532,40 @@ def test_a_checkpoint_that_was_damaged_gives_way_to_the_one_before(tmp_path: Pat
         RunFolder(tmp_path / "run").load()
 
 
+@pytest.mark.parametrize("change", ["pop", "None", "list", "empty"])
+@pytest.mark.survives("a checkpoint that somebody made and sealed", "refused before anything is touched")
+def test_a_sealed_checkpoint_of_somebody_else_is_refused(change: str, begun: Path, tmp_path: Path) -> None:
+    whole = RunFolder(begun).load()[0]
+    value: Any = {name: part for name, part in whole.items() if name != "likeness"}
+    value = {"pop": value, "None": {**whole, "model": None}, "list": [1], "empty": {}}[change]
+    RunFolder(tmp_path / "run").save(value, None, (0, 0))
+    learn = learner()
+    before = state(learn)
+    with pytest.raises(BundleError, match="is missing or of another kind") as error:
+        nt.resume(tmp_path / "run", learn)
+    assert all(part in str(error.value) for part in ("Rule: ", "Likely: ", "Next: "))
+    assert [name for name, held in state(learn).items() if held != before[name]] == []
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"sha256": 1, "checkpoint": []}', b"{" * 9000, b"\xff", b"", b"null"])
+def test_a_checkpoint_of_nonsense_is_not_whole(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-000001.json").write_bytes(content)
+    with pytest.raises(BundleError, match="no checkpoint is whole"):
+        RunFolder(tmp_path).load()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_checkpoint_that_links_out_of_its_folder_is_not_whole(begun: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(begun, tmp_path / "run")
+    for number, path in enumerate((tmp_path / "run").glob("state-*")):
+        path.rename(tmp_path / f"outside-{number}")
+        path.symlink_to(tmp_path / f"outside-{number}")
+    with pytest.raises(BundleError, match="no checkpoint is whole"):
+        RunFolder(tmp_path / "run").load()
+
+
 # A process that is killed
 
 
@@ -552,13 +586,20 @@ print("done", flush=True)
 """
 
 
-def killed(path: Path, after: float, workers: int = 0, every: float = 0.0) -> bool:
-    """Train in a child that is killed `after` seconds of training; was it finished before that?"""
+def saved(path: Path) -> int:
+    """The number of the newest checkpoint."""
+    return max((int(file.stem[-6:]) for file in path.glob("checkpoint-*.json")), default=0)
+
+
+def killed(path: Path, after: float, workers: int = 0, every: float = 0.0, saves: int = 0) -> bool:
+    """Train in a child that is killed after so many seconds and saves; was it finished before that?"""
     code = CHILD.format(tests=str(Path(__file__).parent), path=str(path), workers=workers, every=every)
     with subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         time.sleep(after)
+        while saves and child.poll() is None and saved(path) < saves:
+            time.sleep(0.01)
         os.kill(child.pid, signal.SIGKILL)
         return "done" in child.stdout.read()
 
@@ -568,7 +609,7 @@ def killed(path: Path, after: float, workers: int = 0, every: float = 0.0) -> bo
     "the resumed run ends with the weights of the whole one",
 )
 def test_a_killed_process_goes_on_to_the_same_end(whole: Any, tmp_path: Path) -> None:
-    killed(tmp_path / "run", 0.3)
+    killed(tmp_path / "run", 0.0, saves=12)
     tuner = nt.resume(tmp_path / "run", learner())
     assert tuner.resumed_at is not None
     assert tuner.resumed_at > (1, 0, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +68,6 @@ class Base:
 
     def _adopt(self, folder: RunFolder, value: Mapping[str, Any], best: Any) -> None:
         """Be the Tuner of a run that was saved, at that place."""
-        with suppress(OSError):  # one that may only be read is read; saving will say it
-            folder.claim()
         self.run_dir = folder.path
         self._outcomes.test.file = folder.path / "looks.json"
         self._held.store = Store(folder.path / "features")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nbtune.freeze import Still
 from nbtune.interrupts import shielded
 from nbtune.tuner import Tuner, checks
 from nbtune.tuner.likeness import LOOSE, differences, likeness
-from nbtune.tuner.saving import groups_of_value
+from nbtune.tuner.saving import check_value, groups_of_value
 from nbtune.tuner.verbs import Verbs
 
 __all__ = ["resume"]
@@ -29,7 +30,8 @@ def resume(run_dir: str | Path, learn: Any, test: Any = None, *, exact: bool = T
     other versions, another device or number of workers, and warns: the same training, not the same bits.
 
     Raises MissingFileError without a run there, BundleError where no checkpoint is whole, InputError, which says
-    what differs, for another model, data, batch size, optimizer or loss; before anything is touched.
+    what differs, for another model, data, batch size, optimizer or loss, TrainingError, which names the process that
+    writes the folder now; before anything is touched.
     """
     if not isinstance(run_dir, str | Path):
         raise InputTypeError(
@@ -41,7 +43,10 @@ def resume(run_dir: str | Path, learn: Any, test: Any = None, *, exact: bool = T
     checks.check_learner(learn)
     folder = RunFolder(Path(run_dir))
     value, best = folder.load()
+    check_value(value)
     _check_alike(value["likeness"], learn, exact)
+    with suppress(OSError):  # one that may only be read is read; saving will say it
+        folder.claim()
     with shielded(), Verbs().doing("resume"):
         # A Tuner of this kernel may still hold the Learner's layers.
         learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, Still)])

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbtune._fastai.position import Course, optimizer_state, put_optimizer
 from nbtune.checkpoints import RunFolder, is_plain, write_file
-from nbtune.errors import TrainingError
+from nbtune.errors import BundleError, TrainingError
 from nbtune.freeze import FreezeProof
 from nbtune.groups import Group
 from nbtune.history import History, PhaseRecord
@@ -24,7 +24,7 @@ from nbtune.tuner.script import Script
 from nbtune.tuner.states import put_tensors, tensors_of
 from nbtune.tuner.training import Training
 
-__all__ = ["Saving", "groups_of_value"]
+__all__ = ["Saving", "check_value", "groups_of_value"]
 
 
 class Saving:
@@ -135,6 +135,25 @@ class Saving:
 
 
 _ROWS = "history.jsonl"
+
+
+_KINDS = {
+    "likeness": dict, "seed": int, "groups": list, "cut": list, "history": dict, "at": str, "fresh": bool,
+    "queue": dict, "script": list, "model": dict, "optimizer": dict,
+}  # fmt: skip
+
+
+def check_value(value: Any) -> None:
+    """Raise BundleError unless `value` has the parts of a checkpoint of a run."""
+    parts = value if isinstance(value, dict) else {}
+    odd = [name for name, kind in _KINDS.items() if not isinstance(parts.get(name), kind)]
+    if odd or "rates" not in parts:
+        raise BundleError(
+            f"a checkpoint whose {', '.join(odd) or 'rates'} is missing or of another kind.",
+            rule="a checkpoint holds what nbtune wrote.",
+            likely="a folder that another program or a person made.",
+            next='begin a run of your own: nt.Tuner(learn, run_dir="...").fit(1)',
+        )
 
 
 def groups_of_value(value: Mapping[str, Any]) -> list[Group]:
