@@ -85,7 +85,7 @@ const names = (found, right, x) => {
 
 const drawAll = (model, view, live, epochs, wide, chosen) => {
   const points = unpack(model.get("points"), 5);
-  const beside = wide >= 520 ? 128 : 8, right = wide - beside;
+  const beside = wide >= 520 ? 142 : 8, right = wide - beside;
   const last = Math.max(points.at(-1)?.[0] ?? 0, epochs.at(-1)?.[0] ?? 0), phase = view.phases.at(-1);
   const end = Math.max(last, phase && view.state !== "idle" ? phase.begin + phase.epochs : 0, 1);
   const x = (at) => LEFT + ((right - LEFT) * at) / end;
