@@ -34,10 +34,11 @@ def finder(opened: OpenNotebook) -> Locator:
     """The panel with a fresh curve of the plan that is asked for, and nothing set."""
     opened.in_kernel(
         "tuner.freeze_to('layer4'); tuner.lr = None; tuner.lr_find()\n"
-        "finder.code = ''; finder.error = {}; finder.refresh()"
+        "finder.code = ''; finder.error = {}; finder.refresh(); finder.said = f'test {finder.heard} begins'"
     )
     panel = opened.page.locator(PANEL).first
-    expect(panel.locator("code")).to_have_count(0)
+    panel.scroll_into_view_if_needed()
+    expect(panel.get_by_role("status")).to_contain_text("begins")  # all that came before is drawn
     return panel
 
 

@@ -109,7 +109,9 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
   const place = el("div", { class: view.stale ? "nbt-stale" : "" });
   const rates = el("p", { class: "nbt-rates", text: view.rates.length > 8
     ? `${view.rates.length} groups from ${view.rates[0][0]} ${show(view.rates[0][1])} to ${view.rates.at(-1)[0]} ${show(view.rates.at(-1)[1])}`
-    : view.rates.map(([name, lr]) => `${name} ${show(lr)}`).join(" · ") });
+    : `▲ next rates: ${view.rates.map(([name, lr]) => `${name} ${show(lr)}`).join(" · ")}` });
+  const read = el("p", { class: "nbt-hint", text: view.readings.length
+    ? `● readings: ${view.readings.map(([name, lr]) => `${name} ${show(lr)}`).join(" · ")}` : "" });
   const moved = (which, value) => { const box = picture.querySelector(`[data-which="${which}"]`); if (box) box.value = show(value); };
   const drawing = () => {
     if (box.dataset.dragging) return;
@@ -133,7 +135,7 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
   if (box.tick) model.off("change:progress", box.tick);
   box.tick = tick;
   model.on("change:progress", tick);
-  picture.replaceChildren(place, ...(finding ? [bar] : []), rates,
+  picture.replaceChildren(place, ...(finding ? [bar] : []), read, rates,
     el("div", { class: "nbt-choices" }, ...(view.rates.length > 1 ? [typing(model, view, "base")] : []), typing(model, view, "top"),
       el("label", { text: "Seeds " }, el("select", { "data-key": "seeds", onchange: (event) => ask(model, "seeds", event.target.value) },
         ...view.choices.map((n) => el("option", { value: n, text: n, ...(n === view.seeds ? { selected: "" } : {}) }))))),

@@ -4,7 +4,7 @@ const WIDE = 12; // groups above this number are drawn without their details
 const ms = (value) => (value === null ? "" : `${value < 10 ? value.toPrecision(2) : value.toFixed(0)} ms a step`);
 
 const facts = (group) => [group.count, ms(group.ms), group.norms && `norms ${group.norms}`, group.lr && `lr ${group.lr}`,
-  group.out && `→ ${group.out}`, group.held, group.odd].filter(Boolean);
+  group.out && `→ ${group.out}/item`, group.held, group.odd].filter(Boolean);
 
 const card = (group, wide) => el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`,
   style: wide ? `flex-grow:${group.width}` : `flex:${group.width} 1 104px`,
@@ -73,15 +73,15 @@ const choose = (model, name, act, options, value) => el("label", { text: `${name
 export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view, box }) => {
   const wide = view.groups.length > WIDE;
   const row = el("div", { class: `nbt-row ${wide ? "nbt-wide" : ""}` }, ...view.groups.map((group) => card(group, wide)));
-  const told = el("span", { class: "nbt-hint" });
+  const told = el("span", { class: "nbt-hint" }), few = () => wide || box.classList.contains("nbt-narrow");
   const tell = (group) => { told.textContent = [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "); };
   const hint = (at) => { told.textContent = `${view.groups[at].name} would be the first to train; ${at} groups still`; };
   const { line, go } = iceLine(model, view, row, hint);
   const index = (event) => [...row.querySelectorAll(".nbt-group")].indexOf(event.target.closest(".nbt-group"));
   row.addEventListener("click", (event) => { if (index(event) >= 0) go(index(event)); });
-  row.addEventListener("pointerover", (event) => { if (wide && index(event) >= 0) tell(view.groups[index(event)]); });
+  row.addEventListener("pointerover", (event) => { if (few() && index(event) >= 0) tell(view.groups[index(event)]); });
   row.append(line);
-  if (wide) tell(view.groups[view.first]);
+  if (few()) tell(view.groups[view.first]);
   const depth = el("div");
   picture.replaceChildren(row,
     el("p", { class: "nbt-share", text: `▲ ${view.share} of the parameters train. ` }, told), depth,

@@ -100,7 +100,7 @@ class FreezePanel(Panel):
             "unmeasured": self._prices is None or None in self._prices.live,
             "depth": self._depths(),
             "depth_said": "" if self._depth is None else repr(self._depth),
-            "head": ["group", "state", "parameters", "norm layers", "rate", "step", "hands on", "last phase"],
+            "head": ["group", "state", "parameters", "norm layers", "rate", "step", "hands on an item", "last phase"],
             "rows": [_row(group) for group in groups],
         }
 
@@ -115,7 +115,7 @@ class FreezePanel(Panel):
             "norms": group.norms or "",
             "lr": "" if still or not rates else rates[0],
             "ms": spent,
-            "out": "" if step is None else f"{short(step.out)}{'' if step.out >= 1000 else ' '}B an item",
+            "out": "" if step is None else f"{short(step.out)}{'' if step.out >= 1000 else ' '}B",
             "held": self._held(group, still),
             "odd": "takes no gradient now" if not still and group.params and not group.trainable else "",
         }

@@ -65,6 +65,7 @@ const dress = (box) => {
   const [red, green, blue] = (paper.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
   box.classList.toggle("nbt-dark", 0.2126 * red + 0.7152 * green + 0.0722 * blue < 110);
   box.style.setProperty("--paper", paper);
+  box.classList.toggle("nbt-narrow", box.clientWidth < 560);
 };
 
 // A slider made of any element: `read()` gives where it stands, `go(step)` moves it by keys.

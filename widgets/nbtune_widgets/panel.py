@@ -77,13 +77,18 @@ class Panel(anywidget.AnyWidget):
         self._unwatch = tuner.watch(self._told)
 
     def _told(self) -> None:
-        running = self.tuner.running
-        self.busy = f"tuner.{running}() is running." if running and running not in self.quiet else ""
-        if not running:
+        if self.tuner.running:
+            self._tell_busy()
+        elif threading.current_thread() is not self._thread:  # what runs aside ends when all of it is done
+            self._tell_busy()
             self.reread()
             if not self._answering:  # who asked draws when all is said
                 self.refresh()
                 self.redraw()
+
+    def _tell_busy(self) -> None:
+        running = getattr(self, "tuner", None) and self.tuner.running
+        self.busy = f"tuner.{running}() is running." if running and running not in self.quiet else ""
 
     def reread(self) -> None:
         """What takes too long to be read at every move: read when a verb has ended, and on focus."""
@@ -178,8 +183,10 @@ class Panel(anywidget.AnyWidget):
             except BaseException as error:
                 self._failed(error)
             finally:
-                self._thread = None
+                self.reread()
                 self.refresh()
+                self._thread = None  # before the page is told that it may ask again: no click is lost
+                self._tell_busy()
                 self.redraw()
 
         if self._thread is None:  # a storm of clicks begins it once
