@@ -116,7 +116,7 @@ const drawAll = (model, view, live, epochs, wide, chosen) => {
   svg("text", { x: LEFT, y: floor - 8, text: rate ? "learning rate of the head" : `${chosen ?? ""}${chosen ? " (valid)" : ""}` }),
   ...lines(lower, of, rate ? "train" : "valid", x, z, rate ? [] : breaks, !rate),
   ...(beside > 100 && Number.isFinite(now) ? names([{ y: z(now), kind: rate ? "train" : "valid", text: rate ? now.toExponential(1) : three(now) }], right, x) : []),
-  ...ticks(0, end, 8).filter((at) => at === Math.round(at)).map((at) =>
+  ...ticks(0, end, 8).filter((at) => at === Math.round(at) && (!at || x(at) > LEFT + 60)).map((at) =>
     svg("text", { x: x(at), y: HIGH - 6, "text-anchor": at ? "middle" : "start", text: at ? String(at) : "0 epochs" })));
 };
 

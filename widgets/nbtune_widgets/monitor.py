@@ -18,7 +18,7 @@ from nbtune_widgets.panel import HERE, Panel, escape, module, picture, short
 __all__ = ["Monitor"]
 
 _REDRAW = 0.1  # seconds between two drawings at least
-_SHARE = 100  # and as many times what the last one took: at most 1 % of the training's time
+_SHARE = 200  # and as many times what the last one took: at most 0.5 % of the training's time
 _STILL = 30.0  # seconds between two static pictures while it trains
 _SPOKEN = 10.0  # seconds between two words to a screen reader
 _EPOCHS, _PHASES, _RATES = 600, 40, 8  # sent at most; the frame of the History has all
