@@ -117,7 +117,7 @@ def _window(epochs: Sequence[Epoch]) -> int:
 
 
 def _items(epochs: Sequence[Epoch]) -> int:
-    return len(epochs[-1].items) if epochs and epochs[-1].items is not None else 0  # type: ignore[arg-type]
+    return len(epochs[-1].items) if epochs and epochs[-1].items is not None else 0
 
 
 def _gap_noise(now: Epoch) -> float:
@@ -163,9 +163,7 @@ def _risen(low: Epoch, now: Epoch, known: Mapping[str, Any], falls: bool, metric
     )
     if not falls:
         went = f"{figure(low.train)} to {figure(now.train)}"
-        return (
-            f"Diverges: {rise} and train loss did not fall ({went}): a lower rate is likelier to help than more data."
-        )
+        return f"Diverges: {rise} and train loss did not fall ({went}): try a lower rate."
     fell = f"train loss fell from {figure(low.train)} to {figure(now.train)}"
     also = ""
     if math.isfinite(low.metric) and math.isfinite(now.metric) and metric:

@@ -125,8 +125,8 @@ def test_its_static_picture_is_drawn_anew_when_a_training_ends(monkeypatch: pyte
     panel._ipython_display_()
     tuner.fit(1)
     assert len(shown.again) == 1
-    assert "data:image/png" in shown.again[0][1]
-    assert "1 epoch in" in shown.again[0][1]
+    assert "data:image/png" in str(shown.again[0])
+    assert "1 epoch in" in str(shown.again[0])
     tuner.freeze_to(1)
     assert len(shown.again) == 1  # nothing new was trained
 
