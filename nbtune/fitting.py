@@ -62,7 +62,7 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
 
     The valid loss is compared with its lowest item by item (a paired difference: the same items), with Student's t
     corrected by Bonferroni for having chosen the lowest of several epochs, and with the scatter from epoch to epoch. A
-    rise beyond that noise while the train loss went on falling is overfitting; one with the train loss is divergence.
+    rise beyond that noise while the train loss went on falling is overfitting; without that it is divergence.
 
     Example:
         >>> judge([Epoch(1.0, 1.1)])
@@ -81,8 +81,9 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
         "items": _items(epochs), "best": best + 1,
     }  # fmt: skip
     if len(since) > 1 and rise > rise_noise:
-        falls = now.train < low.train
-        return Fitting("overfits" if falls else "diverges", _risen(low, now, best, known, metric), **known)
+        fell = low.train - now.train
+        falls = fell > 2 * math.hypot(now.train_error, low.train_error) or (fell > 0 and gap > gap_noise)
+        return Fitting("overfits" if falls else "diverges", _risen(low, now, known, falls, metric), **known)
     window = min(_window(epochs), len(epochs) - 1)
     fall, fall_noise = _change([now], [epochs[-1 - window]], epochs)
     train_fall = epochs[-1 - window].train - now.train
@@ -116,7 +117,7 @@ def _window(epochs: Sequence[Epoch]) -> int:
 
 
 def _items(epochs: Sequence[Epoch]) -> int:
-    return len(epochs[-1].items) if epochs and epochs[-1].items is not None else 0  # type: ignore[arg-type]
+    return len(epochs[-1].items) if epochs and epochs[-1].items is not None else 0
 
 
 def _gap_noise(now: Epoch) -> float:
@@ -155,13 +156,14 @@ def _scatter(valid: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(bends**2))) if len(bends) else 0.0
 
 
-def _risen(low: Epoch, now: Epoch, best: int, known: Mapping[str, Any], metric: str) -> str:
+def _risen(low: Epoch, now: Epoch, known: Mapping[str, Any], falls: bool, metric: str) -> str:
     rise = (
         f"valid loss is {figure(known['rise'])} ± {figure(known['rise_noise'])} above its lowest "
-        f"({figure(low.valid)}, epoch {best + 1})"
+        f"({figure(low.valid)}, epoch {known['best']})"
     )
-    if now.train >= low.train:
-        return f"Diverges: {rise} and train loss rose with it; a lower rate is likelier to help than more data."
+    if not falls:
+        went = f"{figure(low.train)} to {figure(now.train)}"
+        return f"Diverges: {rise} and train loss did not fall ({went}): try a lower rate."
     fell = f"train loss fell from {figure(low.train)} to {figure(now.train)}"
     also = ""
     if math.isfinite(low.metric) and math.isfinite(now.metric) and metric:

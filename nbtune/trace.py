@@ -279,7 +279,7 @@ class _Running:
         known = self.took
         if self.rows < 2 and self.made > 1:  # the first may have filled a cache: as the batches go
             known = (clock - self.first) / max(1e-9, self.at - self.start)
-        memory = torch.cuda.memory_allocated() if torch.cuda.is_available() and torch.cuda.is_initialized() else 0
+        memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
         batch = round((self.at - whole) * self.batches)
         rates = dict(zip(self.names, self.rate(), strict=False))
         return Now(

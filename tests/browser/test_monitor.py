@@ -47,7 +47,7 @@ def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator)
     errors = said_in_console(opened.page)
     assert "No training yet" in sentence(panel)
     opened.add_and_run("tuner.freeze()\ntuner.fit(50)", wait=False)
-    panel.get_by_role("button", name="Stop").wait_for()
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
     panel.get_by_text("Epoch", exact=False).first.wait_for()
     opened.wait_idle(60)
     panel.get_by_text("50 epochs in").wait_for()
@@ -66,14 +66,14 @@ def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, pa
     panel.get_by_text("of 400").wait_for()
     more(page, 50.5)
     clock(panel, "click", ".nbt-buttons")
-    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_role("button", name="Stop", exact=True).click()
     assert took(page) < 500
     opened.wait_idle(20)
     panel.get_by_text("was stopped after step").wait_for()
     assert opened.errors() == []
     before = trained(panel)
     panel.get_by_role("button", name="Go on").click()
-    panel.get_by_role("button", name="Stop").wait_for()
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_function(
         "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=before
     )
@@ -86,7 +86,7 @@ def test_a_page_that_is_loaded_anew_finds_the_training(opened: OpenNotebook) -> 
     page.reload()
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=60_000)
     panel = page.locator(PANEL).first
-    panel.get_by_role("button", name="Stop").wait_for(timeout=30_000)
+    panel.get_by_role("button", name="Stop", exact=True).wait_for(timeout=30_000)
     before = trained(panel)
     page.wait_for_function(
         "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=before
@@ -95,7 +95,7 @@ def test_a_page_that_is_loaded_anew_finds_the_training(opened: OpenNotebook) -> 
 
 def test_the_keyboard_alone(opened: OpenNotebook, panel: Locator) -> None:
     page = opened.page
-    stop = panel.get_by_role("button", name="Stop")
+    stop = panel.get_by_role("button", name="Stop", exact=True)
     stop.focus()
     page.keyboard.press("Enter")
     go = panel.get_by_role("button", name="Go on")
@@ -112,15 +112,18 @@ def test_the_keyboard_alone(opened: OpenNotebook, panel: Locator) -> None:
     panel.get_by_text("learning rate of the head").wait_for()
 
 
-def test_a_front_end_that_holds_clicks_back_names_the_interrupt(opened: OpenNotebook, panel: Locator) -> None:
+def test_a_front_end_that_holds_clicks_back_names_the_interrupt(
+    opened: OpenNotebook, panel: Locator, screenshots: Path
+) -> None:
     page = opened.page
     kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
     page.evaluate(f"() => {{ {kernel}.commsOverSubshells = 'disabled'; }}")
     opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
-    panel.get_by_role("button", name="Stop").wait_for()
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_timeout(700)
-    panel.get_by_role("button", name="Stop").click()
+    panel.get_by_role("button", name="Stop", exact=True).click()
     panel.get_by_text("Interrupt it with the notebook's ■ button.").wait_for()
+    shot(panel, screenshots, "monitor-held")
     opened.command("notebook:interrupt-kernel")
     opened.wait_idle(20)
     panel.get_by_text("was stopped after step").wait_for()
@@ -132,14 +135,14 @@ def test_a_front_end_that_holds_clicks_back_names_the_interrupt(opened: OpenNote
 
 def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locator) -> None:
     opened.add_and_run("tuner.fit(2, 99.0, schedule='flat', cache='off')")
-    expect(panel.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
     opened.add_and_run(
         "from fastai.callback.core import Callback\n"
         "class Bad(Callback):\n    def after_batch(self): 1 / 0\n"
         "tuner.fit(1, cbs=Bad())"
     )
     panel.get_by_text("ended early: ZeroDivisionError").wait_for()
-    expect(panel.get_by_role("button", name="Stop")).to_have_count(0)
+    expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
 
 def test_two_views_a_narrow_page_and_what_is_saved(

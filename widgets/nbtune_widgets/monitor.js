@@ -85,7 +85,7 @@ const names = (found, right, x) => {
 
 const drawAll = (model, view, live, epochs, wide, chosen) => {
   const points = unpack(model.get("points"), 5);
-  const beside = wide >= 520 ? 128 : 8, right = wide - beside;
+  const beside = wide >= 520 ? 142 : 8, right = wide - beside;
   const last = Math.max(points.at(-1)?.[0] ?? 0, epochs.at(-1)?.[0] ?? 0), phase = view.phases.at(-1);
   const end = Math.max(last, phase && view.state !== "idle" ? phase.begin + phase.epochs : 0, 1);
   const x = (at) => LEFT + ((right - LEFT) * at) / end;
@@ -116,7 +116,7 @@ const drawAll = (model, view, live, epochs, wide, chosen) => {
   svg("text", { x: LEFT, y: floor - 8, text: rate ? "learning rate of the head" : `${chosen ?? ""}${chosen ? " (valid)" : ""}` }),
   ...lines(lower, of, rate ? "train" : "valid", x, z, rate ? [] : breaks, !rate),
   ...(beside > 100 && Number.isFinite(now) ? names([{ y: z(now), kind: rate ? "train" : "valid", text: rate ? now.toExponential(1) : three(now) }], right, x) : []),
-  ...ticks(0, end, 8).filter((at) => at === Math.round(at)).map((at) =>
+  ...ticks(0, end, 8).filter((at) => at === Math.round(at) && (!at || x(at) > LEFT + 60)).map((at) =>
     svg("text", { x: x(at), y: HIGH - 6, "text-anchor": at ? "middle" : "start", text: at ? String(at) : "0 epochs" })));
 };
 

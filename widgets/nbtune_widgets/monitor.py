@@ -18,7 +18,7 @@ from nbtune_widgets.panel import HERE, Panel, escape, module, picture, short
 __all__ = ["Monitor"]
 
 _REDRAW = 0.1  # seconds between two drawings at least
-_SHARE = 100  # and as many times what the last one took: at most 1 % of the training's time
+_SHARE = 200  # and as many times what the last one took: at most 0.5 % of the training's time
 _STILL = 30.0  # seconds between two static pictures while it trains
 _SPOKEN = 10.0  # seconds between two words to a screen reader
 _EPOCHS, _PHASES, _RATES = 600, 40, 8  # sent at most; the frame of the History has all
@@ -44,7 +44,8 @@ class Monitor(Panel):
     def __init__(self, tuner: Tuner) -> None:
         super().__init__()
         self._due = self._still_due = self._spoke = 0.0
-        self._state, self._stopping, self._frame = "idle", False, ()
+        self._state, self._stopping = "idle", False
+        self._frame: tuple[Any, ...] = ()
         self._pen = threading.RLock()  # the training's thread and the page's may draw at once
         self.follow(tuner)
         self._untrace = tuner.trace.watch(self._tick)
@@ -54,7 +55,7 @@ class Monitor(Panel):
         return {
             "refresh": lambda: None,
             "stop": self._stop,
-            "go": lambda: self._state == "running" or self.aside(self._go),
+            "go": self._go,
             "best": lambda: self._switch("best"),
             "last": lambda: self._switch("last"),
         }
@@ -69,7 +70,8 @@ class Monitor(Panel):
         self._draw(anew=True)
 
     def _go(self) -> None:
-        self.tuner.run()
+        if self.tuner.running not in _TRAINS:
+            self.aside(self.tuner.run)
 
     def _switch(self, name: str) -> None:
         getattr(self.tuner, name)()

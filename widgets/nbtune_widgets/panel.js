@@ -20,8 +20,9 @@ const ask = (model, act, ...values) => {
   const heard = model.get("heard");
   model.send({ act, with: values });
   if (act === "refresh") return;
-  setTimeout(() => { if (model.get("heard") === heard) model.trigger("nbt:silence"); }, SILENCE);
+  setTimeout(() => { if (model.get("heard") === heard) silences.dispatchEvent(new Event(model.get("still_id"))); }, SILENCE);
 };
+const silences = new EventTarget(); // a model of anywidget has no events of its own making
 
 const button = (model, word, act, { primary = false, values = () => [], off = "", always = false, name } = {}) => {
   const why = () => off || (always ? "" : model.get("busy"));
@@ -154,7 +155,7 @@ const panel = (kind, label, draw) => ({
     const silence = () => { silent = true; speak(); };
     model.on(names, soon);
     model.on("change:heard", heard);
-    model.on("nbt:silence", silence);
+    silences.addEventListener(model.get("still_id"), silence);
     box.addEventListener("nbt:settled", soon);
     const refresh = () => ask(model, "refresh");
     window.addEventListener("focus", refresh);
@@ -176,7 +177,7 @@ const panel = (kind, label, draw) => ({
     return () => {
       model.off(names, soon);
       model.off("change:heard", heard);
-      model.off("nbt:silence", silence);
+      silences.removeEventListener(model.get("still_id"), silence);
       window.removeEventListener("focus", refresh);
       window.removeEventListener("keydown", keys, true);
       themes.disconnect();

@@ -34,7 +34,7 @@ class Panel(anywidget.AnyWidget):
     Next to the live panel stands a static picture, for pages without a kernel: the live one hides it.
     """
 
-    _css = HERE / "panel.css"
+    _css: Any = HERE / "panel.css"
     view = traitlets.Dict().tag(sync=True)  # what is drawn, JSON
     code = traitlets.Unicode().tag(sync=True)  # the line of Python that does the same as the last act
     busy = traitlets.Unicode().tag(sync=True)  # why nothing can be asked for now, or ""
