@@ -1,6 +1,7 @@
 """The widgets of nbtune, reached as `nbtune.widgets`."""
 
+from nbtune_widgets.evaluate import Evaluation
 from nbtune_widgets.finder import LRFinder
 from nbtune_widgets.freeze import FreezePanel
 
-__all__ = ["FreezePanel", "LRFinder"]
+__all__ = ["Evaluation", "FreezePanel", "LRFinder"]
