@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from numbers import Real
 
 import pandas as pd
 
@@ -68,13 +67,13 @@ class Threshold:
 def threshold(probs: Floats, targets: Ints, vocab: Sequence[str], name: object, at: object) -> Threshold:
     """Class `name` against the rest at a probability of `at`. Raises InputError."""
     c = place(vocab, name)
-    if isinstance(at, bool) or not isinstance(at, Real) or not isfinite(at) or not 0 <= at <= 1:
-        percent = isinstance(at, Real) and 1 < at <= 100
+    if isinstance(at, bool) or not isinstance(at, int | float) or not isfinite(at) or not 0 <= at <= 1:
+        percent = isinstance(at, int | float) and 1 < at <= 100
         raise InputError(
             f"a threshold of {at!r}.",
             rule="a threshold is a probability from 0 to 1.",
             likely="per cent instead of a share." if percent else "another number than a probability.",
-            next=f"report.threshold({name!r}, {at / 100 if percent and isinstance(at, Real) else 0.5})",
+            next=f"report.threshold({name!r}, {at / 100 if percent and isinstance(at, int | float) else 0.5})",
         )
     called, there = probs[:, c] >= float(at), targets == c
     found = int((called & there).sum())

@@ -31,11 +31,11 @@ class Evaluation(Panel):
     quiet = frozenset({"cell", "worst", "threshold"})
 
     def __init__(self, report: Report | Tuner, other: Report | None = None) -> None:
+        super().__init__()
         if not isinstance(report, Report | Tuner):
             raise not_a("Evaluation", "a Report or a Tuner", report)
         if other is not None and not isinstance(other, Report):
             raise not_a("Evaluation", "a second Report as other", other)
-        super().__init__()
         self.other, self._given = other, report if isinstance(report, Report) else None
         self.report = self._given
         self._name = "report" if self._given is not None else "tuner.reports[0]"  # in the line of code
