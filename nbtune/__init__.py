@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbtune.groups import LayerGroup
     from nbtune.history import History
     from nbtune.phases import Phase
+    from nbtune.preflight import Preflight
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
@@ -37,6 +38,7 @@ _HOMES = {
     "Model": "bundle",
     "NbtuneError": "errors",
     "Phase": "phases",
+    "Preflight": "preflight",
     "Recipe": "recipes",
     "Report": "evaluate",
     "Still": "freeze",
@@ -64,6 +66,7 @@ __all__ = [
     "Model",
     "NbtuneError",
     "Phase",
+    "Preflight",
     "Recipe",
     "Report",
     "Still",

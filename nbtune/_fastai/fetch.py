@@ -98,7 +98,8 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def spread(n: int, sample: int = _SAME) -> list[int]:
     """`sample` of the places 0 .. n - 1, evenly spread."""
-    return sorted({round(i * (n - 1) / max(1, sample - 1)) for i in range(min(sample, n))})
+    sample = min(n, sample)
+    return sorted({round(i * (n - 1) / max(1, sample - 1)) for i in range(sample)})
 
 
 def fetch(loader: Any, places: Sequence[int]) -> Any:

@@ -26,8 +26,9 @@ from nbtune.evaluate.intervals import (
 )
 from nbtune.evaluate.outcomes import Outcomes, checked, whole
 from nbtune.evaluate.reading import looks_warning, pattern
+from nbtune.evaluate.threshold import Threshold, place, threshold
 
-__all__ = ["TEST", "Comparison", "Estimate", "Report", "Worst", "report"]
+__all__ = ["TEST", "Comparison", "Estimate", "Report", "Threshold", "Worst", "report"]
 
 TEST = "the test set"
 
@@ -189,7 +190,27 @@ class Report:
         wrong = np.flatnonzero(self.predicted != self.targets)
         said = self.probs[wrong, self.predicted[wrong]]
         chosen = wrong[np.argsort(-said, kind="stable")[:n]]
-        frame = pd.DataFrame(
+        images = None if self.images is None else tuple(np.asarray(self.images[i]) for i in chosen)
+        return Worst(rows=self._rows(chosen), images=images, errors=len(wrong), n=len(self))
+
+    def cell(self, true: str, predicted: str) -> pd.DataFrame:
+        """The items of one cell of the confusion matrix, the most confident first: a row an item.
+
+        `index` is the item's place in what was evaluated. Raises InputError for an unknown class.
+        """
+        t, p = place(self.vocab, true), place(self.vocab, predicted)
+        chosen = np.flatnonzero((self.targets == t) & (self.predicted == p))
+        return self._rows(chosen[np.argsort(-self.probs[chosen, p], kind="stable")])
+
+    def threshold(self, name: str, at: float = 0.5) -> Threshold:
+        """Class `name` against the rest: what is found and missed where its probability must reach `at`.
+
+        Raises InputError for an unknown class, or for `at` outside 0 to 1.
+        """
+        return threshold(self.probs, self.targets, self.vocab, name, at)
+
+    def _rows(self, chosen: Ints) -> pd.DataFrame:
+        return pd.DataFrame(
             {
                 "index": chosen,
                 "true": [self.vocab[t] for t in self.targets[chosen]],
@@ -198,8 +219,6 @@ class Report:
                 "loss": self.losses[chosen],
             }
         )
-        images = None if self.images is None else tuple(np.asarray(self.images[i]) for i in chosen)
-        return Worst(rows=frame, images=images, errors=len(wrong), n=len(self))
 
     def compare(self, other: Report) -> Comparison:
         """This report against another on the same items (paired). Raises InputError on other items."""

@@ -151,6 +151,9 @@ def copies(subject: Subject) -> Iterator[Finding]:
     splits = list(subject.loaders)
     if len(splits) < 2:
         return
+    if (origin := getattr(subject.learn, "nbtune_origin", None)) is not None:
+        yield from _task_copies(origin.task)
+        return
     keys: list[Any] = [getattr(getattr(subject.loaders[split], "dataset", None), "items", None) for split in splits]
     named = [set(map(str, one)) if _files(one) else set() for one in keys]
     if same := len(named[0] & named[1]):
@@ -170,6 +173,15 @@ def copies(subject: Subject) -> Iterator[Finding]:
         yield _leak(shared, len(marks[1]), "equal to a training item to the last bit", part)
     elif part:
         yield Finding("note", "copies", f"no validation item equals a training item, as far as looked{part}.")
+
+
+def _task_copies(task: Any) -> Iterator[Finding]:
+    """Copies of training items in validation and test, among all items of a task."""
+    for split in ("valid", "test"):
+        shared = sum(any(place.split == "train" for place in group) for group in task.copies().groups
+                     if any(place.split == split for place in group))  # fmt: skip
+        if shared:
+            yield _leak(shared, len(getattr(task, split)), "equal to a training item to the last bit", f" ({split})")
 
 
 def _files(items: Any) -> bool:

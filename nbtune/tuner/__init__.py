@@ -43,6 +43,11 @@ class Tuner(Questions):
         self._script.say("evaluate", *([] if dl is None else [dl]))
         return result
 
+    @property
+    def reports(self) -> tuple[Any, ...]:
+        """The last report on each set of data that is of the model as it is now, the test set's first; no look."""
+        return tuple(self._outcomes.of_now())
+
     @verb
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path.

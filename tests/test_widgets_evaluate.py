@@ -1,0 +1,132 @@
+"""Evaluation without a browser: no look in passing, cells with exactly their items, and lines that are true."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nbtune as nt
+from learners import digits
+from nbtune.errors import InputError, InputTypeError
+from nbtune.evaluate import Report, report
+from nbtune_widgets import Evaluation
+from panel_acts import Shown, ask, run, wait
+
+HTML = "<img src=x onerror=alert(1)>"
+
+
+def made(classes: int = 3, seed: int = 3, n: int = 60, images: bool = False) -> Report:
+    rng = np.random.default_rng(seed)
+    targets = np.random.default_rng(0).integers(0, classes, n)
+    items = np.random.default_rng(0).integers(0, 255, (n, 8, 8), dtype=np.uint8) if images else None
+    names = [HTML, *(f"class {c}" for c in range(1, classes))]
+    return report(rng.dirichlet(np.ones(classes), n), targets, names, items=items, n_boot=20)
+
+
+def tuner() -> nt.Tuner:
+    learn = digits()
+    return nt.Tuner(learn, test=learn.dls.valid, seed=0, groups="learner")
+
+
+def test_a_tuners_test_set_is_looked_at_when_that_is_asked_for_and_not_before() -> None:
+    one = tuner()
+    panel = Evaluation(one)
+    ask(panel, "refresh")
+    panel.static()
+    assert one.reports == ()
+    assert panel.view["asks"]
+    assert "look is counted" in panel.view["sentence"]
+    ask(panel, "evaluate")
+    wait(panel)
+    assert panel.error == {}
+    assert panel.code == "report = tuner.evaluate()"
+    first = one.reports[0].looks
+    Evaluation(one)  # shows the report that is there
+    assert run(panel.code, one)["report"].looks == first + 1
+    assert repr(panel.report) == repr(one.reports[0])  # what is done in code shows
+
+
+def test_a_report_of_a_model_that_changed_is_not_shown() -> None:
+    one = tuner()
+    one.evaluate()
+    panel = Evaluation(one)
+    assert panel.report is not None
+    one.fit(1, 1e-2)
+    assert panel.report is None
+
+
+def test_a_tuner_without_test_set_says_so_in_four_parts() -> None:
+    panel = Evaluation(nt.Tuner(digits(), seed=0, groups="learner"))
+    ask(panel, "evaluate")
+    wait(panel)
+    assert "without a test set" in panel.error["given"]
+    assert all(panel.error.values())
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_every_cell_opens_exactly_its_items(images: bool) -> None:
+    r = made(images=images)
+    panel = Evaluation(r)
+    for t in range(3):
+        for p in range(3):
+            ask(panel, "cell", t, p)
+            shown = panel.view["listed"]
+            wanted = np.flatnonzero((r.targets == t) & (r.predicted == p))
+            assert sorted(int(row[0]) for row in shown["rows"]) == wanted.tolist()
+            assert (shown["pixels"] is not None) == images
+            assert eval(panel.code, {"report": r})["index"].tolist() == [int(row[0]) for row in shown["rows"]]
+
+
+def test_worst_errors_and_thresholds_are_those_of_their_lines() -> None:
+    r = made()
+    panel = Evaluation(r)
+    ask(panel, "threshold", 1, 0.3)
+    assert repr(eval(panel.code, {"report": r})) == panel.view["threshold"]["said"]
+    ask(panel, "worst")
+    found = eval(panel.code, {"report": r})
+    assert found["index"].tolist() == [int(row[0]) for row in panel.view["listed"]["rows"]]
+
+
+def test_lines_of_a_tuner_run_as_they_stand() -> None:
+    one = tuner()
+    one.evaluate()
+    panel = Evaluation(one)
+    ask(panel, "threshold", 2, 0.25)
+    assert repr(eval(panel.code, {"tuner": one})) == panel.view["threshold"]["said"]
+
+
+def test_two_reports_are_compared_and_other_items_are_refused() -> None:
+    first, other = made(), made(seed=4)
+    panel = Evaluation(first, other)
+    compared: Any = panel.view["compared"]
+    assert compared["said"] == repr(eval(compared["code"], {"report": first, "other": other}))
+    with pytest.raises(InputError):
+        Evaluation(first, made(n=50))
+
+
+def test_a_thousand_classes_stay_a_small_message() -> None:
+    panel = Evaluation(made(classes=1000, n=2000))
+    assert panel.view["matrix"] == []
+    assert len(panel.view["pairs"]) == 60
+    t, p, count = panel.view["pairs"][0]
+    ask(panel, "cell", t, p)
+    assert len(panel.view["listed"]["rows"]) == count
+    assert len(repr(panel.view)) < 500_000
+
+
+def test_the_static_picture_holds_no_html_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Shown(monkeypatch)
+    panel = Evaluation(made(), made(seed=4))
+    assert re.findall(r"<img (?!src=\"data:)", panel.static()) == []
+
+
+@pytest.mark.parametrize("given", [None, "report", 3])
+def test_what_is_no_report_is_refused(given: Any) -> None:
+    with pytest.raises(InputTypeError):
+        Evaluation(given)
+    if given is not None:
+        with pytest.raises(InputTypeError):
+            Evaluation(made(), given)
