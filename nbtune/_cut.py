@@ -186,7 +186,7 @@ def from_lists(model: nn.Module, lists: Iterable[Any]) -> tuple[Group, ...]:
 
     What no list holds (fixed tensors, buffers) goes with its module, or else with the first group.
     """
-    found = list(lists)
+    found = list(lists) if isinstance(lists, Iterable) else _flat(lists)
     if found and all(isinstance(group, Group) for group in found):
         return tuple(found)
     place = {id(p): number for number, group in enumerate(found) for p in _flat(group)}
@@ -210,7 +210,20 @@ def from_lists(model: nn.Module, lists: Iterable[Any]) -> tuple[Group, ...]:
     )
 
 
-def _flat(group: Any) -> Iterable[Any]:
-    if isinstance(group, (torch.Tensor, Mapping)):
-        return [group] if isinstance(group, torch.Tensor) else group["params"]
+def _flat(group: Any) -> list[Any]:
+    if isinstance(group, torch.Tensor):
+        return [group]
+    if isinstance(group, Mapping) and "params" in group:
+        return _flat(group["params"])
+    if isinstance(group, nn.Module):
+        return list(group.parameters())
+    if isinstance(group, (str, Mapping)) or not isinstance(group, Iterable):
+        raise FreezeError(
+            f"groups that hold {group!r:.60}.",
+            rule="a splitter gives a list of groups, each a list of parameters (or a module).",
+            likely="a dict of modules by name."
+            if isinstance(group, (str, Mapping))
+            else "something that has no parameters.",
+            next="groups=lambda model: [list(part.parameters()) for part in model.children()]",
+        )
     return [parameter for item in group for parameter in _flat(item)]
