@@ -32,7 +32,7 @@ lint: $(VENV)/installed-test  ## style and types
 	$(BIN)/mypy scripts
 
 test-unit: $(VENV)/installed-test  ## unit tests and the examples in docstrings
-	$(BIN)/python -m pytest --doctest-modules tests nbtune
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules tests nbtune
 
 test-notebooks: $(VENV)/installed-test  ## run every notebook; compare the outputs that must be stable
 	$(BIN)/python scripts/notebooks.py check

@@ -15,7 +15,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
-from fastai.metrics import RocAuc, accuracy
+from fastai.metrics import F1Score, accuracy
 from torch import nn
 
 import nbtune as nt
@@ -132,7 +132,7 @@ FAULTS: dict[str, tuple[Callable[[], Any], str, str, str]] = {
         lambda: learner(loss_func=BCEWithLogitsLossFlat(), metrics=[]), "stop", "loss", "raises"),
     "numbers spread over each other": (
         lambda: learner(y=Y.float(), model=_numbers(), loss_func=nn.MSELoss(), metrics=[]), "stop", "loss", "[64, 1]"),
-    "a metric of two classes": (lambda: learner(metrics=[accuracy, RocAuc()]), "stop", "metrics", "raises"),
+    "a metric of two classes": (lambda: learner(metrics=[accuracy, F1Score()]), "stop", "metrics", "raises"),
     "a metric of many numbers": (
         lambda: learner(metrics=[lambda out, y: out.softmax(1)[0]]), "warn", "metrics", "not one number"),
     "a monitor that nobody records": (

@@ -160,7 +160,7 @@ def _rates(tuner: Tuner) -> dict[str, float]:
 
 def _row(group: dict[str, Any]) -> list[str]:
     state = "❄ still" if group["still"] else "▲ trains"
-    spent = "" if group["ms"] is None else f"{group['ms']:.2g} ms"
+    spent = "" if group["ms"] is None else f"{group['ms']:.{1 if group['ms'] < 10 else 0}f} ms"
     return [group["name"], state, group["count"], group["norms"], group["lr"], spent, group["out"],
             group["held"] or group["odd"]]  # fmt: skip
 
