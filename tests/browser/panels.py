@@ -122,6 +122,16 @@ def _whiten(page: Page, on: bool) -> bool:
     )
 
 
+def box_of(locator: Locator) -> dict[str, float]:
+    """Where a thing is on the page; waits while the panel draws it anew."""
+    for _ in range(100):
+        locator.wait_for()
+        if found := locator.bounding_box():
+            return dict(found)
+        locator.page.wait_for_timeout(50)
+    raise AssertionError(f"{locator} has no place on the page")
+
+
 def shot(panel: Locator, folder: Path, name: str) -> Path:
     """A picture of a panel, for a person to look at."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -135,7 +135,7 @@ def test_by_loss_copies_and_the_models_input(book: OpenNotebook, panel: Locator,
     panel.get_by_role("button", name="Leave out").click()
     panel.locator(".nbt-exclude").wait_for()
     panel.get_by_role("button", name="Preview").click()
-    panel.get_by_text("Would change").wait_for()
+    panel.get_by_text("Would change").first.wait_for()
     panel.get_by_text("As table").click()
     good_to_read(book, PANEL, screenshots, "data-browser")
     panel.get_by_text("As table").click()
@@ -148,7 +148,7 @@ def test_by_loss_copies_and_the_models_input(book: OpenNotebook, panel: Locator,
     assert panel.locator(".nbt-tile").count() == 4
     chooser(panel, "only").select_option("all")
     panel.get_by_label("as the model gets it").check()
-    panel.get_by_text("The model's input: 1×32×32, float32").wait_for()
+    panel.get_by_text("The model's input: 1×32×32, float32").first.wait_for()
     shot(panel, screenshots, "data-browser-input")
 
 
@@ -200,7 +200,7 @@ def test_html_in_names_many_items_rows_and_a_narrow_page(book: OpenNotebook, pan
     wide.locator(".nbt-tile").first.focus()
     for _ in range(4):  # faster than the answers come
         page.keyboard.press("PageDown")
-    wide.get_by_text("page 5 of 125").wait_for()
+    wide.get_by_text("page 5 of 125").first.wait_for()
     shot(wide, screenshots, "data-browser-many")
     rows.locator(".nbt-tile").nth(1).click()
     assert rows.get_by_text("is truncated").is_visible()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from browser.lab import Lab, OpenNotebook
-from browser.panels import axe, clock, good_to_read, notebook, sentence, shot, took, without_kernel
+from browser.panels import axe, box_of, clock, good_to_read, notebook, sentence, shot, took, without_kernel
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=freeze]"
@@ -71,9 +71,7 @@ def test_the_mouse_clicks_and_drags_and_the_costs_come_at_once(opened: OpenNoteb
     panel.locator("[data-group=layer2]").click()
     says(panel, "tuner.freeze_to('layer2')")
     assert still(panel) == ["stem", "layer1"]
-    ice, target = panel.get_by_role("slider").bounding_box(), panel.locator("[data-group=layer4]").bounding_box()
-    assert ice
-    assert target
+    ice, target = box_of(panel.get_by_role("slider")), box_of(panel.locator("[data-group=layer4]"))
     page.mouse.move(ice["x"] + ice["width"] / 2, ice["y"] + 8)
     page.mouse.down()
     page.mouse.move(target["x"] - 20, ice["y"] + 8, steps=4)
@@ -88,7 +86,7 @@ def test_the_mouse_clicks_and_drags_and_the_costs_come_at_once(opened: OpenNoteb
     panel.get_by_role("button", name="Prove").click()
     panel.get_by_text("Still, proven").first.wait_for()
     panel.get_by_role("button", name="Copy").click()
-    panel.get_by_role("button", name="Copy").get_by_text("Copied").wait_for()
+    panel.get_by_role("button", name="Copy").get_by_text("Copied").first.wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "tuner.verify()"
     panel.get_by_role("button", name="Unfreeze").click()
     says(panel, "tuner.unfreeze()")
@@ -151,10 +149,10 @@ def tab_to(page: Page, word: str) -> None:
 
 def test_it_shows_what_code_did_also_behind_its_back(opened: OpenNotebook, panel: Locator) -> None:
     opened.add_and_run("tuner.freeze_to('layer3')")
-    panel.get_by_text("layer3, layer4 and head train").wait_for()
+    panel.get_by_text("layer3, layer4 and head train").first.wait_for()
     opened.add_and_run("tuner.unfreeze(); learn.freeze()")  # fastai's own word: norm layers go on training
     panel.get_by_role("slider").focus()
-    panel.get_by_text("(8.52 k of 613 k parameters)").wait_for()
+    panel.get_by_text("(8.52 k of 613 k parameters)").first.wait_for()
     opened.add_and_run("_ = learn.model.requires_grad_(False)")
     panel.get_by_role("slider").focus()
     panel.get_by_text("takes no gradient now").first.wait_for()
@@ -166,10 +164,10 @@ def test_two_views_of_one_panel_agree_while_a_cell_runs(opened: OpenNotebook, pa
     views = opened.page.locator(PANEL)
     expect(views).to_have_count(2)
     views.nth(1).locator("[data-group=layer3]").click()
-    views.nth(0).get_by_text("layer3, layer4 and head train").wait_for()
+    views.nth(0).get_by_text("layer3, layer4 and head train").first.wait_for()
     opened.add_and_run("import time\nfor _ in range(150): time.sleep(.02)", wait=False)
     views.nth(0).locator("[data-group=head]").click()
-    views.nth(1).get_by_text("Only the head trains").wait_for(timeout=2500)
+    views.nth(1).get_by_text("Only the head trains").first.wait_for(timeout=2500)
     opened.wait_idle(30)
 
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from browser.lab import Lab, OpenNotebook
-from browser.panels import clock, good_to_read, notebook, sentence, shot, took, without_kernel
+from browser.panels import box_of, clock, good_to_read, notebook, sentence, shot, took, without_kernel
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=finder]"
@@ -69,10 +69,9 @@ def test_from_the_click_to_the_curve(opened: OpenNotebook, screenshots: Path) ->
 
 
 def test_the_mouse_drags_both_rates_and_uses_them(opened: OpenNotebook, finder: Locator) -> None:
-    page = opened.page
+    page, moved = opened.page, {}
     for which, by in (("Base rate", -120), ("Top rate", -40)):
-        box = finder.get_by_role("slider", name=which).locator("circle").bounding_box()
-        assert box
+        box = box_of(finder.get_by_role("slider", name=which).locator("circle"))
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         before = finder.get_by_label(which, exact=True).last.input_value()
         page.mouse.move(x, y)
@@ -81,10 +80,13 @@ def test_the_mouse_drags_both_rates_and_uses_them(opened: OpenNotebook, finder: 
         held = finder.get_by_role("textbox", name=which).input_value()
         page.mouse.up()
         assert held != before
-        expect(finder.get_by_role("textbox", name=which)).to_have_value(held)
-    base, top = (float(finder.get_by_role("textbox", name=which).input_value()) for which in ("Base rate", "Top rate"))
+        moved[which] = held
+    base, top = (float(moved[which]) for which in ("Base rate", "Top rate"))
     assert base < top
-    assert f"head {top:.1e}".replace(".0e", "e").replace("e-0", "e-") in finder.locator(".nbt-rates").inner_text()
+    written = f"head {top:.1e}".replace(".0e", "e").replace("e-0", "e-")
+    expect(finder.locator(".nbt-rates")).to_contain_text(written)
+    for which, held in moved.items():
+        expect(finder.get_by_role("textbox", name=which)).to_have_value(held)
     finder.get_by_role("button", name="Use").click()
     says(finder, f"tuner.lr = slice({base!r}, {top!r})")
     expect(finder.get_by_role("button", name="Use")).to_have_attribute("title", "The next fit takes it already.")

@@ -50,7 +50,7 @@ def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator)
     panel.get_by_role("button", name="Stop", exact=True).wait_for()
     panel.get_by_text("Epoch", exact=False).first.wait_for()
     opened.wait_idle(60)
-    panel.get_by_text("50 epochs in").wait_for()
+    panel.get_by_text("50 epochs in").first.wait_for()
     expect(panel.get_by_role("button", name="Go on")).to_have_attribute("aria-disabled", "true")
     assert trained(panel) == 50
     assert panel.locator("code").inner_text() == "tuner.fit(50)"
@@ -63,13 +63,13 @@ def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator)
 def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, panel: Locator) -> None:
     page = opened.page
     opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
-    panel.get_by_text("of 400").wait_for()
+    panel.get_by_text("of 400").first.wait_for()
     more(page, 50.5)
     clock(panel, "click", ".nbt-buttons")
     panel.get_by_role("button", name="Stop", exact=True).click()
     assert took(page) < 500
     opened.wait_idle(20)
-    panel.get_by_text("was stopped after step").wait_for()
+    panel.get_by_text("was stopped after step").first.wait_for()
     assert opened.errors() == []
     before = trained(panel)
     panel.get_by_role("button", name="Go on").click()
@@ -109,7 +109,7 @@ def test_the_keyboard_alone(opened: OpenNotebook, panel: Locator) -> None:
     below = panel.get_by_role("combobox")
     below.focus()
     page.keyboard.press("End")
-    panel.get_by_text("learning rate of the head").wait_for()
+    panel.get_by_text("learning rate of the head").first.wait_for()
 
 
 def test_a_front_end_that_holds_clicks_back_names_the_interrupt(
@@ -122,11 +122,11 @@ def test_a_front_end_that_holds_clicks_back_names_the_interrupt(
     panel.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_timeout(700)
     panel.get_by_role("button", name="Stop", exact=True).click()
-    panel.get_by_text("Interrupt it with the notebook's ■ button.").wait_for()
+    panel.get_by_text("Interrupt it with the notebook's ■ button.").first.wait_for()
     shot(panel, screenshots, "monitor-held")
     opened.command("notebook:interrupt-kernel")
     opened.wait_idle(20)
-    panel.get_by_text("was stopped after step").wait_for()
+    panel.get_by_text("was stopped after step").first.wait_for()
     panel.get_by_role("button", name="Go on").wait_for()
     expect(panel.get_by_text("Interrupt it")).to_have_count(0)
     assert [error.split(": ")[1] for error in opened.errors()] == ["KeyboardInterrupt"]
@@ -141,7 +141,7 @@ def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locato
         "class Bad(Callback):\n    def after_batch(self): 1 / 0\n"
         "tuner.fit(1, cbs=Bad())"
     )
-    panel.get_by_text("ended early: ZeroDivisionError").wait_for()
+    panel.get_by_text("ended early: ZeroDivisionError").first.wait_for()
     expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
 

@@ -78,8 +78,9 @@ const marker = (model, view, which, { x, from, to, back }, node, moved) => {
   const say = (value) => {
     const to = two(value);
     if (to === now(which)) return;
-    ask(model, "choose", which === "base" ? to : now("base"), which === "top" ? to : now("top"), which);
+    const both = [which === "base" ? to : now("base"), which === "top" ? to : now("top")];
     aim(model, which, null, to);
+    ask(model, "choose", ...both, which);
   };
   const ends = [10 ** from, 10 ** to];
   slides(line, (step) => {

@@ -15,9 +15,14 @@ const fill = (node, props, children) => {
   return node;
 };
 
+// How many questions the kernel will have heard when the next one is answered.
+const asked = new WeakMap();
+const due = (model) => Math.max(asked.get(model) ?? 0, model.get("heard")) + 1;
+
 // Ask the kernel for something; a front end that holds messages while a cell runs is named after a while.
 const ask = (model, act, ...values) => {
   const heard = model.get("heard");
+  asked.set(model, due(model));
   model.send({ act, with: values });
   if (act === "refresh") return;
   setTimeout(() => { if (model.get("heard") === heard) silences.dispatchEvent(new Event(model.get("still_id"))); }, SILENCE);
@@ -83,8 +88,9 @@ const aims = new WeakMap();
 const aim = (model, name, now, to) => {
   if (!aims.has(model)) aims.set(model, {});
   const all = aims.get(model);
-  if (to !== undefined) all[name] = { to, at: Date.now() };
-  else if (all[name] && (all[name].to === now || Date.now() - all[name].at > SILENCE)) delete all[name];
+  const past = (one) => one.to === now || model.get("heard") >= one.due || Date.now() - one.at > SILENCE;
+  if (to !== undefined) all[name] = { to, at: Date.now(), due: due(model) };
+  else if (all[name] && past(all[name])) delete all[name];
   return all[name]?.to ?? now;
 };
 
