@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from frozen.table import machine, store
 from frozen.ways import learner
@@ -44,7 +46,9 @@ def fastai(work: Work) -> tuple[float, int]:
             learn.lr_find(num_it=STEPS, show_plot=False)
         return len(learn.recorder.losses)
 
-    return timed(question)
+    with TemporaryDirectory() as folder:  # fastai writes the weights to disk, and leaves them where it is cut off
+        learn.path = Path(folder)
+        return timed(question)
 
 
 def nbtune(work: Work, repeats: int) -> tuple[tuple[float, int], tuple[float, int]]:

@@ -72,16 +72,21 @@ def save(
         "ties": ties,
     }
     data = {field: plain(field, value) for field, value in facts.items()}
+    _write(place, {WEIGHTS: weights, **_described(data, weights)})
+    if architecture is None:
+        warn_of_own(place, data["network"])
+    return place
+
+
+def _described(data: dict[str, Any], weights: bytes) -> dict[str, bytes]:
+    """The card and the manifest, which holds the digest of every other file. Raises as `save`."""
     data["files"] = {WEIGHTS: _entry(weights), README: _entry(b"")}
     _check(problem(data))
     card = readme(data, len(weights)).encode()
     data["files"][README] = _entry(card)
     manifest = render(data)
     _check("" if len(manifest) <= LIMIT else f"it would have {len(manifest):,} bytes, and {LIMIT:,} are read")
-    _write(place, {WEIGHTS: weights, README: card, MANIFEST: manifest})
-    if architecture is None:
-        warn_of_own(place, data["network"])
-    return place
+    return {README: card, MANIFEST: manifest}
 
 
 def load(
