@@ -263,3 +263,12 @@ def test_feeding_ends_cleanly_when_the_block_raises() -> None:
         _ = 1 / 0
     assert not any("forward" in vars(module) for module in learn.model.modules())
     assert "create_batches" not in vars(learn.dls.train)
+
+
+def test_a_sample_reaches_from_the_first_item_to_the_last() -> None:
+    from nbtune._fastai.fetch import spread
+
+    assert spread(16, 32) == list(range(16))
+    assert spread(1, 32) == [0]
+    places = spread(1000, 32)
+    assert (places[0], places[-1], len(places)) == (0, 999, 32)
