@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 
-__all__ = ["SUFFIXES", "fill", "head_of", "last_scores", "read_weights"]
+__all__ = ["SUFFIXES", "existing", "fill", "head_of", "last_scores", "read_weights"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _INNER = ("state_dict", "model_state_dict", "model", "model_ema")
@@ -29,7 +29,7 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     Weights one level down ("state_dict", "model") are found; the names lose what DataParallel and compile put before.
     Raises MissingFileError, BundleError for a file that cannot be read so, InputTypeError for no path.
     """
-    place = _existing(path)
+    place = existing(path)
     found = _read_safe(place) if place.suffix == ".safetensors" else _read_torch(place)
     state = {_WRAPPED.sub("", name): value for name, value in _inner(found).items() if isinstance(value, Tensor)}
     if not state:
@@ -41,7 +41,8 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Tensor]:
     return state
 
 
-def _existing(path: Any) -> Path:
+def existing(path: Any) -> Path:
+    """The file of weights at a path. Raises MissingFileError, InputTypeError."""
     if not isinstance(path, (str, PathLike)):
         table = isinstance(path, Mapping)
         raise InputTypeError(

@@ -109,7 +109,7 @@ def tags() -> tuple[str, ...]:
 def family_of(name: str) -> str:
     """The family's name: "resnet" of "resnet18"."""
     found = _FAMILY.search(name)
-    return "resnet" if found is None or "resne" in found[0] and "x" not in found[0] else found[0]
+    return "resnet" if found is None or ("resne" in found[0] and "x" not in found[0]) else found[0]
 
 
 def licence_of(weights: Any) -> str:

@@ -44,11 +44,19 @@ def check_rebuilds(model: Any, architecture: Architecture | None, makers: Makers
         )
 
 
-def made(architecture: Architecture, makers: Makers | None, error: type[InputError] | type[BundleError]) -> nn.Module:
-    """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`."""
-    known = {**{name: _body_maker(name) for name in bodies.names()}, "tabular": made_tabular, **(makers or {})}
-    if architecture.name not in known:
-        names = ", ".join(f'"{name}"' for name in known)
+def made(
+    architecture: Architecture, makers: Makers | None, error: type[InputError] | type[BundleError],
+    parameters: int | None = None,
+) -> nn.Module:  # fmt: skip
+    """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`.
+
+    `parameters`: how many it must have, which is found before any is allocated.
+    """
+    own = {"tabular": made_tabular, **(makers or {})}
+    make = own.get(architecture.name) or bodies.maker_of(architecture.name)
+    if make is None:
+        known = [*own, *bodies.names()]
+        names = ", ".join([*(f'"{name}"' for name in own), "a body of nbtune by name"])
         loading = error is BundleError
         near = get_close_matches(architecture.name, known, n=1, cutoff=0.6)
         raise error(
@@ -63,7 +71,10 @@ def made(architecture: Architecture, makers: Makers | None, error: type[InputErr
         )  # fmt: skip
     try:
         with torch.random.fork_rng(devices=[]):
-            return known[architecture.name](**architecture.kwargs)
+            count = getattr(make, "count", None) if parameters is not None else None
+            if count is not None and count(**architecture.kwargs) not in (parameters, None):
+                raise TypeError(f"it makes {count(**architecture.kwargs):,} parameters, and {parameters:,} are stated")
+            return make(**architecture.kwargs)
     except TypeError as cause:
         raise error(
             f"architecture {architecture.name!r} does not take {dict(architecture.kwargs)!r:.100}: {str(cause)[:100]}",
@@ -75,11 +86,3 @@ def made(architecture: Architecture, makers: Makers | None, error: type[InputErr
             if error is BundleError
             else f'Architecture({architecture.name!r}, {{"n_out": len(vocab)}}), if it is a body of nbtune',
         ) from cause
-
-
-def _body_maker(name: str) -> Callable[..., nn.Module]:
-    def make(n_out: int) -> nn.Module:
-        body = bodies.get(name)
-        return body.build(1, False) if n_out == 1 else body.make(n_out, pretrained=False)  # one number, not classes
-
-    return make
