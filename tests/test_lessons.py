@@ -73,8 +73,10 @@ def test_a_notebook_asks_its_exercises_and_no_others(notebook: Path) -> None:
 
 
 def an_exercise(takes=NUMBER, **changes) -> Exercise:
-    return Exercise("x.y", "How many?", takes, lambda n: None if n == 5 else "count <again>.", "yes.", ("a",), "answer = 5",
-                    **changes)  # fmt: skip
+    def look(n):
+        return None if n == 5 else "count <again>."
+
+    return Exercise("x.y", "How many?", takes, look, "yes.", ("a",), "answer = 5", **changes)
 
 
 def test_an_answer_of_another_kind_is_told_which_kind() -> None:
@@ -102,20 +104,13 @@ def test_what_is_unchanged_or_half_filled_is_no_attempt() -> None:
 
 def test_values_show_themselves_escaped_and_without_colours() -> None:
     exercise = an_exercise()
-    for value in (
-        exercise,
-        exercise.check(4),
-        exercise.check(5),
-        exercise.check(),
-        exercise.hint(),
-        exercise.solution(),
-    ):
-        html = value._repr_html_()
-        assert not re.search(r"#[0-9a-f]{3}|color:|background", html)
+    wrong, right, none = (exercise.check(answer) for answer in (4, 5, ...))
+    for value in (exercise, wrong, right, none, exercise.hint(), exercise.solution()):
+        assert not re.search(r"#[0-9a-f]{3}|color:|background", value._repr_html_())
         assert repr(value)
-    assert "count &lt;again&gt;" in exercise.check(4)._repr_html_()
-    assert repr(exercise.check(4)) == "Not yet: count <again>."
-    assert bool(exercise.check(5)) and not exercise.check(4) and not exercise.check()
+    assert "count &lt;again&gt;" in wrong._repr_html_()
+    assert repr(wrong) == "Not yet: count <again>."
+    assert [bool(outcome) for outcome in (wrong, right, none)] == [False, True, False]
 
 
 def test_an_unknown_notebook_is_named() -> None:

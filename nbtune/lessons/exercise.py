@@ -1,4 +1,4 @@
-"""An exercise: a question, a check that says what to look at next, hints one after another, and a solution that runs."""
+"""An exercise: a question, a check that says what to look at next, hints, and a solution that runs."""
 
 from __future__ import annotations
 
