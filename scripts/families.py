@@ -40,9 +40,9 @@ TIMM = {
 FASTAI = {"xresnet18": 32}
 HEAD = """# Which families go the whole way
 
-Made by `python scripts/families.py write`: fresh weights, {items} small pictures of synthetic noise. "still": freezing was
-proven after a trial step; "cached": an epoch of a still body was trained on kept features; "recipe": the head first, then
-everything, with losses that are finite; "bundle": saved, loaded without the network being given and without any
+Made by `python scripts/families.py write`: fresh weights, {items} small pictures of synthetic noise. "still": freezing
+was proven after a trial step; "cached": an epoch of a still body was trained on kept features; "recipe": the head first,
+then everything, with losses that are finite; "bundle": saved, loaded without the network being given and without any
 download, and equal in its answers to the last bit.
 
 | body | side | groups by stage | by block | still | cached | recipe | bundle | what did not work |

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -38,7 +38,10 @@ def checked(task: Any, bodies: Any, size: Any) -> list[Chosen]:
             f"bodies of type {type(bodies).__name__}.", rule="compare takes a list of bodies.",
             likely="one body without a list around it.", next='nt.bodies.compare(task, ["letters", "resnet18"])',
         )  # fmt: skip
-    found = [_one(body, size) for body in bodies]
+    if isinstance(bodies, Mapping):
+        found = [(str(name), _one(body, size)[1]) for name, body in bodies.items()]
+    else:
+        found = [_one(body, size) for body in bodies]
     names = [name for name, _ in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if not found:
@@ -50,7 +53,7 @@ def checked(task: Any, bodies: Any, size: Any) -> list[Chosen]:
         raise InputError(
             f"{twice[0]!r} twice.", rule="each body stands in the list once, by another name.",
             likely="two lists that were joined, or two networks of one class.",
-            next="bodies = list(dict.fromkeys(bodies)); networks of one class are compared one at a time",
+            next='nt.bodies.compare(task, {"one": first, "other": second})',
         )  # fmt: skip
     return found
 
