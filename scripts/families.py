@@ -41,7 +41,7 @@ FASTAI = {"xresnet18": 32}
 HEAD = """# Which families go the whole way
 
 Made by `python scripts/families.py write`: fresh weights, {items} small pictures of synthetic noise. "still": freezing
-was proven after a trial step; "cached": an epoch of a still body was trained on kept features; "recipe": the head first,
+was proven after a trial step; "cached": an epoch of a still body was trained on kept features; "recipe": the head,
 then everything, with losses that are finite; "bundle": saved, loaded without the network being given and without any
 download, and equal in its answers to the last bit.
 

@@ -106,15 +106,16 @@ def table(
 
 
 def compare(
-    task: Any, bodies: Sequence[Any] | Mapping[str, Any], *, size: int | None = None, pretrained: bool = True, seed: int = 0,
-    stopped: Callable[[], bool] = lambda: False,
+    task: Any, bodies: Sequence[Any] | Mapping[str, Any], *, size: int | None = None, pretrained: bool = True,
+    seed: int = 0, stopped: Callable[[], bool] = lambda: False,
 ) -> Ranking:  # fmt: skip
     """Bodies ranked by a linear probe on a task's validation items, with intervals and cost. Never on test.
 
     Kornblith, Shlens & Le (2019), Do better ImageNet models transfer better? Each body's features of all training
     and validation items are computed once, without augmentation; a logistic regression is fitted on them, its C
-    chosen on the training items. `bodies`: names, Bodies, networks or callables, or a dict of these by a
-    name of your own. `size`: one input size for all bodies that take it. Where `stopped()` is true it ends with the bodies that are done.
+    chosen on the training items. `bodies`: names, Bodies, networks or callables, or a dict of these by a name of
+    your own. `size`: one input size for all bodies that take it. Where `stopped()` is true it ends with the bodies
+    that are done.
 
     Raises InputTypeError, InputError: no classification of pictures, no bodies, one twice, and as `get` and
     `task.learner`, before anything is computed; TrainingError: stopped before one body was done.

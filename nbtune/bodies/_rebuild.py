@@ -12,6 +12,10 @@ from torch import nn
 __all__ = ["Rebuild", "maker_of"]
 
 
+# What a bundle states is no business of who loads it: one kind of error, whatever the library raised.
+_WRONG = (ValueError, RuntimeError, AttributeError, KeyError, AssertionError)
+
+
 @dataclass(frozen=True)
 class Rebuild:
     """Makes one architecture with fresh weights; `find(**kwargs)` gives what makes it for a number of outputs."""
@@ -22,17 +26,16 @@ class Rebuild:
         """The network. Raises TypeError for arguments that make none."""
         try:
             made: nn.Module = self.find(**kwargs)(n_out, False)
-        except (ValueError, RuntimeError, AttributeError, KeyError, AssertionError) as error:
-            # What a bundle states is no business of who loads it: one kind of error, whatever the library raised.
+        except _WRONG as error:
             raise TypeError(str(error).splitlines()[0] if str(error) else type(error).__name__) from error
         return made
 
     def count(self, n_out: int, **kwargs: Any) -> int | None:
-        """Parameters, without allocating them; None where the network cannot be described so. Raises TypeError."""
+        """Parameters, without allocating them; None where the network cannot be described so."""
         try:
             with torch.device("meta"):
-                return sum(p.numel() for p in self(n_out, **kwargs).parameters())
-        except NotImplementedError:
+                return sum(p.numel() for p in self.find(**kwargs)(n_out, False).parameters())
+        except _WRONG:
             return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 
-__all__ = ["SUFFIXES", "existing", "fill", "head_of", "last_scores", "read_weights"]
+__all__ = ["SUFFIXES", "described", "existing", "fill", "head_of", "last_scores", "read_weights"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _INNER = ("state_dict", "model_state_dict", "model", "model_ema")
@@ -103,6 +103,16 @@ def _inner(found: Any) -> Mapping[str, Any]:
         if isinstance(found.get(name), Mapping):
             return found[name]  # type: ignore[no-any-return]
     return found
+
+
+def described(make: Callable[[], nn.Module]) -> nn.Module:
+    """The network that `make` gives, without its numbers where it can be made so; torch's stream stays."""
+    try:
+        with torch.device("meta"):
+            return make()
+    except (NotImplementedError, RuntimeError):  # some count on real numbers while they are made
+        with torch.random.fork_rng(devices=[]):
+            return make()
 
 
 def last_scores(model: nn.Module) -> str:

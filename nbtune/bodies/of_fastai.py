@@ -11,7 +11,7 @@ from torch import nn
 
 from nbtune.bodies._fetch import from_url
 from nbtune.bodies._sizes import Sized, check_runs, side_of
-from nbtune.bodies._weights import fill, head_of, last_scores, read_weights
+from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 from nbtune.errors import InputError
 
@@ -66,8 +66,7 @@ class XResNet(Sized):
 def body(name: str) -> Body:
     """One of `NAMES` as a Body, with the mean and spread of ImageNet that fastai normalises by."""
     made = maker(name)
-    with torch.device("meta"):
-        model = made._made(7)
+    model = described(lambda: made._made(7))
     params = sum(p.numel() for p in model.parameters()) - head_of(model, [last_scores(model)])
     said = "weights xrn50_940 (ImageNet-1k)" if made.weights else "of which it publishes no weights"
     return Body(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nbtune.bodies._fetch import from_hub, missing_extra
 from nbtune.bodies._processor import numbers_of
-from nbtune.bodies._weights import fill, head_of, last_scores, read_weights
+from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 from nbtune.errors import BundleError, InputError, MissingFileError
 
@@ -178,8 +178,7 @@ def body(name: str) -> Body:
         config, processor = _read(name, load)
     stated = {"model_type": config.model_type, **_cleaned(config.to_dict())}
     build = Hub(name, json.dumps(stated, sort_keys=True))
-    with torch.device("meta"):
-        net = _made(build.config, 7)
+    net = described(lambda: _made(build.config, 7))
     local = Path(name).is_dir()
     params = sum(p.numel() for p in net.parameters()) - head_of(net, [last_scores(net)])
     return Body(

@@ -10,12 +10,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
 
 from nbtune.bodies._fetch import from_hub, from_url, missing_extra
 from nbtune.bodies._sizes import Sized, check_runs, side_of
-from nbtune.bodies._weights import fill, head_of, last_scores, read_weights
+from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 from nbtune.bodies.images import METHODS
 from nbtune.errors import InputError
@@ -109,8 +108,7 @@ def body(name: str) -> Body:
             next=f"task.learner(lambda n: timm.create_model({name!r}, num_classes=n))",
         )  # fmt: skip
     tag = config.tag or "its only ones"
-    with torch.device("meta"):
-        model = _described(timm, name)
+    model = described(lambda: timm.create_model(name, pretrained=False, num_classes=7))
     return Body(
         name=f"timm:{name}", size=(side, side), channels=3, mean=tuple(config.mean), std=tuple(config.std),
         params=sum(p.numel() for p in model.parameters()) - head_of(model, _heads(name, model)),
@@ -119,15 +117,6 @@ def body(name: str) -> Body:
         interpolation=config.interpolation if config.interpolation in METHODS else "bicubic",
         family=type(model).__name__.lower(), card=config.description or "",
     )  # fmt: skip
-
-
-def _described(timm: ModuleType, name: str) -> nn.Module:
-    try:
-        model: nn.Module = timm.create_model(name, pretrained=False, num_classes=7)
-    except (NotImplementedError, RuntimeError):  # some count on real numbers while they are made
-        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
-            model = timm.create_model(name, pretrained=False, num_classes=7)
-    return model
 
 
 def _edge(config: Any, side: int) -> int | tuple[int, int] | None:

@@ -9,12 +9,11 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nbtune.bodies._fetch import from_url
 from nbtune.bodies._sizes import Sized, check_runs, side_of
-from nbtune.bodies._weights import fill, head_of, last_scores, read_weights
+from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 
 __all__ = ["Torchvision", "body", "family_of", "licence_of", "maker", "published", "tags"]
@@ -121,8 +120,7 @@ def licence_of(weights: Any) -> str:
 @cache
 def _counted(name: str, side: int) -> int:
     """Parameters without the head, of a network that is described and not allocated."""
-    with torch.device("meta"):
-        model = Torchvision(name, "", side)._made(7, fresh=False)
+    model = described(lambda: Torchvision(name, "", side)._made(7, fresh=False))
     return sum(p.numel() for p in model.parameters()) - head_of(model, [last_scores(model)])
 
 
