@@ -68,7 +68,7 @@ def test_an_unknown_name(name: str, likely: str, better: str) -> None:
         (None, "never set", 'task.learner("letters")'), (3, "another argument's value", 'task.learner("letters")'),
         (["letters"], "several bodies", "for body in bodies"),
         ({"weight": 1}, "a table of weights", "network.load_state_dict(weights)"),
-        (Path("net.pth"), "a file of weights", "torch.load('net.pth'"),
+        (Path("net.pth"), "a file of weights", "weights='net.pth'"),
         (SimpleNamespace(model=nn.Linear(2, 2)), "a Learner", "task.learner(learn.model)"),
         (SimpleNamespace(module=nn.Linear(2, 2)), "a loaded bundle", "task.learner(model.module)"),
         (nn.Linear(2, 2), "needs no name", "task.learner(network)"),

@@ -271,7 +271,7 @@ def test_a_folder_that_does_not_fit_its_description(tmp_path: Path) -> None:
     folder_of(tmp_path, "vit")
     text = (tmp_path / "config.json").read_text()
     (tmp_path / "config.json").write_text(text.replace('"intermediate_size": 64', '"intermediate_size": 128'))
-    with pytest.raises(InputError, match="intermediate") as error:
+    with pytest.raises(InputError, match=r"mlp.fc1.weight is \[64, 32\] there") as error:
         bodies.get(f"hf:{tmp_path}").make(3)
     four_parts(error)
     (tmp_path / "preprocessor_config.json").unlink()
@@ -313,7 +313,7 @@ def test_weights_of_a_file_of_ones_own(name: str, files: dict[str, Path]) -> Non
     [
         ("deep.safetensors", InputError, "unknown layer1.2.conv1.weight", "a larger network"),
         ("wide.safetensors", InputError, "layer1.0.conv1.weight is [128, 64, 1, 1] there", "another variant"),
-        ("named.safetensors", InputError, "lacks conv1.weight", "another library"),
+        ("named.safetensors", InputError, "lacks ", "another library"),
         ("code.pth", BundleError, "code.pth", "pickled"),
         ("cut.safetensors", BundleError, "cannot be read", "broke off"),
         ("none.pth", BundleError, "no tensors by name", "checkpoint"),
@@ -339,7 +339,7 @@ def test_weights_where_none_are_read(files: dict[str, Path], tmp_path: Path) -> 
         task.learner("letters", weights=files["w.pth"])
     with pytest.raises(MissingFileError) as error:
         bodies.get("resnet18", weights=files["w.pth"].with_name("v.safetensors"))
-    assert error.value.next == f"weights={str(files['w.pth'].with_name('cut.safetensors'))!r}"
+    assert error.value.next == f"weights={str(files['code.pth'])!r}"
 
 
 # Extras that are not installed
@@ -386,7 +386,7 @@ def test_the_table_is_filtered() -> None:
     small = bodies.table(family="resnet", max_params=12e6)
     assert set(small["name"]) == {"resnet18", "xresnet18"}
     assert bodies.table(offline=True)["name"].tolist()[0] == "letters"
-    assert bodies.table(licence="nc")["name"].tolist() == ["vit_h_14"]
+    assert bodies.table(licence="nc")["name"].tolist() == ["regnet_y_128gf", "vit_h_14"]
     assert bodies.table(max_size=32)["name"].tolist() == ["letters"]
     pytest.importorskip("timm")
     many = bodies.table(timm=True, family="convnext")

@@ -22,7 +22,7 @@ def numbers_of(processor: Any, name: str) -> dict[str, Any]:
     size, edge = _sizes(processor)
     mean, std = _scale(processor)
     found = {
-        "size": size, "resize": edge, "interpolation": _METHODS.get(int(processor.resample or 2), "bilinear"),
+        "size": size, "resize": edge, "interpolation": _METHODS.get(2 if processor.resample is None else int(processor.resample), "bilinear"),
         "mean": mean, "std": std,
     }  # fmt: skip
     _check(processor, found, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -10,9 +11,9 @@ import torch
 from torch import nn
 
 from nbtune.bodies.body import Body
-from nbtune.errors import InputError, InputTypeError
+from nbtune.errors import InputError, InputTypeError, NbtuneError
 
-__all__ = ["Sized", "check_runs", "resized", "side_of", "size_refused"]
+__all__ = ["Sized", "check_runs", "resized", "side_of", "tried"]
 
 _RULE = "size is the side of a square in pixels, from 8 to 4,096; pictures are scaled to it."
 
@@ -85,6 +86,21 @@ def _fixed(body: Body, size: Any) -> InputError:
     )  # fmt: skip
 
 
+def tried(maker: Sized, make: Callable[[], nn.Module]) -> nn.Module:
+    """The network that `make` gives. Raises InputError where it cannot be made for the size asked for."""
+    try:
+        return make()
+    except NbtuneError:
+        raise
+    except _NO_SIZE as cause:
+        if not maker.asked:
+            raise
+        raise _refused(maker, cause) from cause
+
+
+_NO_SIZE = (RuntimeError, ValueError, AssertionError, IndexError, TypeError)
+
+
 def check_runs(maker: Sized, model: nn.Module) -> None:
     """Raise InputError where the network does not take a picture of the size asked for; streams and modes stay."""
     if not maker.asked:
@@ -93,14 +109,14 @@ def check_runs(maker: Sized, model: nn.Module) -> None:
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             model.eval()(torch.zeros(1, 3, maker.side, maker.side))
-    except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as cause:
-        raise size_refused(maker, cause) from cause
+    except _NO_SIZE as cause:
+        raise _refused(maker, cause) from cause
     finally:
         for part, mode in modes:
             part.training = mode
 
 
-def size_refused(maker: Sized, cause: BaseException) -> InputError:
+def _refused(maker: Sized, cause: BaseException) -> InputError:
     """The error for a size that this network does not take."""
     why = (str(cause) or type(cause).__name__).splitlines()[0]
     return InputError(

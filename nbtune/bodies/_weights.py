@@ -117,7 +117,7 @@ def described(make: Callable[[], nn.Module]) -> nn.Module:
 
 def last_scores(model: nn.Module) -> str:
     """The path of the layer that gives the scores: the last linear or convolutional one."""
-    paths = [path for path, module in model.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    paths: list[str] = [path for path, module in model.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
     return paths[-1]
 
 
@@ -166,4 +166,5 @@ def _check_fit(own: Mapping[str, Tensor], given: Mapping[str, Tensor], said: str
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
+    first = sorted(names, key=lambda name: ".weight" not in name)  # what a person knows a layer by
+    return ", ".join(first[:3]) + more

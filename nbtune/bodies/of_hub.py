@@ -36,7 +36,7 @@ def _library(name: str) -> ModuleType:
         import transformers
         from transformers import AutoModelForImageClassification  # noqa: F401 (it needs torchvision, too)
     except ImportError as error:
-        raise missing_extra(name, "transformers", "text", error) from error
+        raise missing_extra(name, "transformers", "hf", error) from error
     return transformers
 
 

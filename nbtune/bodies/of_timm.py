@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from nbtune.bodies._fetch import from_hub, from_url, missing_extra
-from nbtune.bodies._sizes import Sized, check_runs, side_of
+from nbtune.bodies._sizes import Sized, check_runs, side_of, tried
 from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 from nbtune.bodies.images import METHODS
@@ -39,7 +39,7 @@ class Timm(Sized):
     """Makes a network of timm; `name` has timm's tag where one was given, `weights` says the config's tag."""
 
     def __call__(self, n_out: int, pretrained: bool) -> nn.Module:
-        model = self._made(n_out, pretrained and not self.path)
+        model = tried(self, lambda: self._made(n_out, pretrained and not self.path))
         if pretrained and self.path:
             fill(model, read_weights(self.path), _heads(self.name, model), self.path)
         check_runs(self, model)

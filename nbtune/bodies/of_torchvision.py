@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nbtune.bodies._fetch import from_url
-from nbtune.bodies._sizes import Sized, check_runs, side_of
+from nbtune.bodies._sizes import Sized, check_runs, side_of, tried
 from nbtune.bodies._weights import described, fill, head_of, last_scores, read_weights
 from nbtune.bodies.body import Body
 
@@ -23,7 +23,7 @@ _BESIDE = r"^(AuxLogits|aux1|aux2)\."
 _OLD_DENSE = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 _FAMILY = re.compile(
     r"alexnet|convnext|densenet|efficientnet_v2|efficientnet|googlenet|inception|maxvit|mnasnet|mobilenet_v\d|regnet_[xy]"
-    r"|resnet|resnext|wide_resnet|shufflenet_v2|squeezenet|swin_v2|swin|vgg|vit"
+    r"|wide_resnet|resnet|resnext|shufflenet_v2|squeezenet|swin_v2|swin|vgg|vit"
 )
 
 
@@ -33,7 +33,7 @@ class Torchvision(Sized):
 
     def __call__(self, n_out: int, pretrained: bool) -> nn.Module:
         state = self._state() if pretrained else None
-        model = self._made(n_out, fresh=state is None)
+        model = tried(self, lambda: self._made(n_out, fresh=state is None))
         if state is not None:
             fill(model, state, [last_scores(model)], self._said, _BESIDE)
         check_runs(self, model)
@@ -108,7 +108,7 @@ def tags() -> tuple[str, ...]:
 def family_of(name: str) -> str:
     """The family's name: "resnet" of "resnet18"."""
     found = _FAMILY.search(name)
-    return "resnet" if found is None or ("resne" in found[0] and "x" not in found[0]) else found[0]
+    return found[0] if found else name
 
 
 def licence_of(weights: Any) -> str:
