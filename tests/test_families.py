@@ -8,7 +8,7 @@ from families import FASTAI, TABLE, TIMM, TORCHVISION, Way, table, whole_way
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "vit_b_16", "timm:convnext_atto", "timm:vit_tiny_patch16_224", "xresnet18"]
+    "name", ["resnet18", "shufflenet_v2_x0_5", "timm:convnext_atto", "timm:vit_tiny_patch16_224", "xresnet18"]
 )
 def test_a_body_by_name_goes_from_freezing_to_a_bundle_with_equal_answers(name: str) -> None:
     pytest.importorskip("timm")

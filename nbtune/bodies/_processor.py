@@ -21,8 +21,9 @@ def numbers_of(processor: Any, name: str) -> dict[str, Any]:
     """size, mean, std, resize and interpolation for a Body. Raises InputError where they do not do as it does."""
     size, edge = _sizes(processor)
     mean, std = _scale(processor)
+    method = 2 if processor.resample is None else int(processor.resample)
     found = {
-        "size": size, "resize": edge, "interpolation": _METHODS.get(2 if processor.resample is None else int(processor.resample), "bilinear"),
+        "size": size, "resize": edge, "interpolation": _METHODS.get(method, "bilinear"),
         "mean": mean, "std": std,
     }  # fmt: skip
     _check(processor, found, name)
