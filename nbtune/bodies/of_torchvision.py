@@ -83,8 +83,10 @@ class Torchvision(Sized):
 
     @property
     def smallest(self) -> int:
+        # Where torchvision states the published size itself (swin, vit), it says nothing of smaller ones.
         weights = published(self.name)[self.weights]
-        return 1 if "vit" in self.name else min(weights.meta.get("min_size", (1, 1)))
+        stated = int(min(weights.meta.get("min_size", (1, 1))))
+        return stated if stated < weights.transforms().crop_size[0] else 1
 
 
 @cache

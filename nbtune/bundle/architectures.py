@@ -56,12 +56,12 @@ def made(
     make = own.get(architecture.name) or bodies.maker_of(architecture.name)
     if make is None:
         known = [*own, *bodies.names()]
-        names = ", ".join([*(f'"{name}"' for name in own), "a body of nbtune by name"])
+        names = ", ".join(['"letters"', *(f'"{name}"' for name in own), "a body of torchvision, timm, fastai"])
         loading = error is BundleError
         near = get_close_matches(architecture.name, known, n=1, cutoff=0.6)
         raise error(
             f"there is no architecture {architecture.name[:60]!r}.",
-            rule=f"an architecture is one of {names}: a name is all that a bundle holds of it.",
+            rule=f"an architecture is one of {names} by name: a name is all that a bundle holds of it.",
             likely="a misspelling." if near and not loading
             else "a name of its author's own, or of a newer nbtune." if loading
             else "a network that is no body of nbtune.",
