@@ -34,7 +34,8 @@ class Rebuild:
         """Parameters, without allocating them; None where the network cannot be described so."""
         try:
             with torch.device("meta"):
-                return sum(p.numel() for p in self.find(**kwargs)(n_out, False).parameters())
+                model: nn.Module = self.find(**kwargs)(n_out, False)
+                return sum(p.numel() for p in model.parameters())
         except _WRONG:
             return None
 

@@ -109,7 +109,7 @@ def _check_word(name: str, value: Any) -> None:
 
 
 def _check_limit(name: str, value: Any) -> None:
-    if value is None or (isinstance(value, Real) and not isinstance(value, bool) and value > 0):
+    if value is None or (isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0):
         return
     kind = InputError if isinstance(value, Real) and not isinstance(value, bool) else InputTypeError
     raise kind(

@@ -31,7 +31,7 @@ def library(name: str) -> ModuleType:
         import timm
     except ImportError as error:
         raise missing_extra(name, "timm", "timm", error) from error
-    return timm  # type: ignore[no-any-return]
+    return timm
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def body(name: str) -> Body:
 
 def _edge(config: Any, side: int) -> int | tuple[int, int] | None:
     """Before the crop, as timm's transform for evaluation."""
-    edge = math.floor(side / config.crop_pct)
+    edge: int = math.floor(side / config.crop_pct)
     if config.crop_mode == "center":
         return edge
     return None if edge == side else (edge, edge)

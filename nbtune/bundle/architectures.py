@@ -55,20 +55,7 @@ def made(
     own = {"tabular": made_tabular, **(makers or {})}
     make = own.get(architecture.name) or bodies.maker_of(architecture.name)
     if make is None:
-        known = [*own, *bodies.names()]
-        names = ", ".join(['"letters"', *(f'"{name}"' for name in own), "a body of torchvision, timm, fastai"])
-        loading = error is BundleError
-        near = get_close_matches(architecture.name, known, n=1, cutoff=0.6)
-        raise error(
-            f"there is no architecture {architecture.name[:60]!r}.",
-            rule=f"an architecture is one of {names} by name: a name is all that a bundle holds of it.",
-            likely="a misspelling." if near and not loading
-            else "a name of its author's own, or of a newer nbtune." if loading
-            else "a network that is no body of nbtune.",
-            next=f'Architecture("{near[0]}", {dict(architecture.kwargs)})' if near and not loading
-            else "nt.load(folder, model=network), with the network as it was made for training" if loading
-            else "save(folder, architecture=None, ...), then nt.load(folder, model=network)",
-        )  # fmt: skip
+        raise _unknown(architecture, own, error)
     try:
         with torch.random.fork_rng(devices=[]):
             count = getattr(make, "count", None) if parameters is not None else None
@@ -86,3 +73,21 @@ def made(
             if error is BundleError
             else f'Architecture({architecture.name!r}, {{"n_out": len(vocab)}}), if it is a body of nbtune',
         ) from cause
+
+
+def _unknown(
+    architecture: Architecture, own: Makers, error: type[InputError] | type[BundleError]
+) -> InputError | BundleError:
+    names = ", ".join(['"letters"', *(f'"{name}"' for name in own), "a body of torchvision, timm, fastai"])
+    loading = error is BundleError
+    near = get_close_matches(architecture.name, [*own, *bodies.names()], n=1, cutoff=0.6)
+    return error(
+        f"there is no architecture {architecture.name[:60]!r}.",
+        rule=f"an architecture is one of {names} by name: a name is all that a bundle holds of it.",
+        likely="a misspelling." if near and not loading
+        else "a name of its author's own, or of a newer nbtune." if loading
+        else "a network that is no body of nbtune.",
+        next=f'Architecture("{near[0]}", {dict(architecture.kwargs)})' if near and not loading
+        else "nt.load(folder, model=network), with the network as it was made for training" if loading
+        else "save(folder, architecture=None, ...), then nt.load(folder, model=network)",
+    )  # fmt: skip
