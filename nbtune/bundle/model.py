@@ -22,6 +22,7 @@ from nbtune.bodies.decode import pixels
 from nbtune.bodies.images import as_batch
 from nbtune.bodies.tabular import Columns
 from nbtune.bundle.answers import answer_of
+from nbtune.bundle.domain import unlike
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
@@ -95,6 +96,19 @@ class Model:
         with _evaluating(self.module), torch.no_grad():
             parts = [answer.values(self._scores(chunk)) for chunk in chunks if len(chunk[0])]
         return answer.frame(np.concatenate([np.zeros((0, len(self.vocab))), *parts]), self.vocab)
+
+    def unlike(self, items: Any, known: Any = None) -> str:
+        """Why the first of these pictures is unlike the data, in a sentence; "" where nothing says so.
+
+        By brightness and contrast against the mean and spread that the data were normalised by; a network answers to
+        anything, and its probabilities do not tell. `known`: training pictures, uint8 [n, c, h, w] as
+        `preprocessing.prepare` gives them, for the distance to the nearest. Raises as `predict`.
+        """
+        steps = self.preprocessing
+        if isinstance(steps, Columns):
+            return ""
+        batch = self._prepared(items)
+        return unlike(steps.normalise(batch[:1]), None if known is None else steps.normalise(known)) if len(batch) else ""
 
     def _chunks(self, items: Any, size: int) -> list[tuple[Tensor, ...]]:
         """The network's inputs, `size` items at a time."""
