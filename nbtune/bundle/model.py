@@ -108,7 +108,9 @@ class Model:
         if isinstance(steps, Columns):
             return ""
         batch = self._prepared(items)
-        return unlike(steps.normalise(batch[:1]), None if known is None else steps.normalise(known)) if len(batch) else ""
+        return (
+            unlike(steps.normalise(batch[:1]), None if known is None else steps.normalise(known)) if len(batch) else ""
+        )
 
     def _chunks(self, items: Any, size: int) -> list[tuple[Tensor, ...]]:
         """The network's inputs, `size` items at a time."""
