@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["unlike"]
+__all__ = ["some", "unlike"]
 
 _FLAT, _OFF = 0.15, 1.0  # in spreads of the data's pixels
 _SIDE, _MOST = 16, 1000  # pictures are compared by 16×16 means with at most so many
@@ -31,9 +31,13 @@ def unlike(batch: Tensor, known: Any = None) -> str:
     return "" if known is None or len(known) < 20 else _distance(one, known)
 
 
+def some(pictures: Any) -> Any:
+    """At most a thousand of them, evenly chosen."""
+    return pictures[:: max(1, -(-len(pictures) // _MOST))]
+
+
 def _distance(one: Tensor, known: Tensor) -> str:
-    """By the nearest of evenly chosen training pictures (a nearest-neighbour novelty test)."""
-    known = known[:: -(-len(known) // _MOST)]
+    """By the nearest training picture (a nearest-neighbour novelty test)."""
     flat, mine = (F.adaptive_avg_pool2d(part, _SIDE).flatten(1) for part in (known, one))
     among = torch.cdist(flat, flat)
     among.fill_diagonal_(float("inf"))

@@ -22,13 +22,13 @@ from nbtune.bodies.decode import pixels
 from nbtune.bodies.images import as_batch
 from nbtune.bodies.tabular import Columns
 from nbtune.bundle.answers import answer_of
-from nbtune.bundle.domain import unlike
+from nbtune.bundle.domain import some, unlike
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
 
-__all__ = ["Architecture", "Model", "Preprocessing"]
+__all__ = ["Architecture", "Model", "Preprocessing", "opened"]
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ class Model:
         steps = self.preprocessing
         if isinstance(steps, Columns):
             return ""
-        batch = self._prepared(items)
-        return (
-            unlike(steps.normalise(batch[:1]), None if known is None else steps.normalise(known)) if len(batch) else ""
-        )
+        one = self._prepared(items)[:1]
+        if not len(one):
+            return ""
+        return unlike(steps.normalise(one), None if known is None else steps.normalise(some(known)))
 
     def _chunks(self, items: Any, size: int) -> list[tuple[Tensor, ...]]:
         """The network's inputs, `size` items at a time."""
@@ -132,7 +132,7 @@ class Model:
             items = [items]
         if isinstance(items, np.ndarray | Tensor | Image.Image) or not hasattr(items, "__iter__"):
             return self.preprocessing.prepare(items)
-        parts = [self.preprocessing.prepare(_opened(item)) for item in items]
+        parts = [self.preprocessing.prepare(opened(item)) for item in items]
         return torch.cat([self.preprocessing.prepare([]), *parts])
 
     def _scores(self, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -222,7 +222,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
                 part.training = mode
 
 
-def _opened(item: Any) -> Any:
+def opened(item: Any) -> Any:
     """A path as its image; anything else as it is."""
     if not isinstance(item, str | PathLike):
         return item

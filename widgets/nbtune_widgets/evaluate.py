@@ -91,7 +91,7 @@ class Evaluation(Panel):
         self._show(self._open, int(page))
 
     def _show(self, cell: tuple[str, str] | None, page: int) -> None:
-        total = len(self._items(cell, PAGE))
+        total = self._total(cell)
         page = min(max(1, page), max(1, -(-total // PAGE)))
         self._open, self._page, first = cell, page, (page - 1) * PAGE
         if cell is None:
@@ -101,13 +101,8 @@ class Evaluation(Panel):
             self.code = f"{self._name}.cell({cell[0]!r}, {cell[1]!r}){part}"
         self.said = f"{_what(cell)}: {_count(total)}, page {page}"
 
-    def _items(self, cell: tuple[str, str] | None, most: int) -> Any:
-        """Rows of the items that are open: all of a cell; of the errors as many places as there are errors."""
-        report = self.report
-        if cell is not None:
-            return report.cell(*cell)
-        wrong = int((report.predicted != report.targets).sum())
-        return report.worst(max(1, wrong)).rows
+    def _total(self, cell: tuple[str, str] | None) -> int:
+        return len(self.report.cell(*cell)) if cell else int((self.report.predicted != self.report.targets).sum())
 
     def _threshold(self, index: int, at: float) -> None:
         name, at = self.report.vocab[int(index)], round(float(at), 2)
@@ -172,18 +167,18 @@ class Evaluation(Panel):
         }
 
     def _listed(self, report: Report) -> dict[str, Any]:
-        rows = self._items(self._open, PAGE)
-        first = (self._page - 1) * PAGE
-        shown = rows[first : first + PAGE]
+        first, last, total = (self._page - 1) * PAGE, self._page * PAGE, self._total(self._open)
+        rows = report.cell(*self._open) if self._open else report.worst(last).rows
+        shown = rows[first:last]
         items = [
             [str(i), t, p, f"{said:.3f}", f"{loss:.2f}"]
             for i, t, p, said, loss in zip(*(shown[name] for name in shown), strict=True)
         ]
         return {
             "what": _what(self._open),
-            "count": _count(len(rows)),
+            "count": _count(total),
             "page": self._page,
-            "pages": max(1, -(-len(rows) // PAGE)),
+            "pages": max(1, -(-total // PAGE)),
             "rows": items,
             "pixels": None if report.images is None else [_drawn(report.images, int(row[0])) for row in items],
         }
