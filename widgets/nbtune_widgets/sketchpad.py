@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
 from nbtune import NbtuneError, Tuner
@@ -57,7 +58,7 @@ class Sketchpad(Panel):
         self.refresh()
 
     def put(self, image: Any) -> None:
-        """Show a picture (array, PIL image or path) and predict. Raises as `Model.predict`, and changes nothing then."""
+        """Show a picture (array, PIL image or path) and predict. Raises as `Model.predict`; nothing is changed then."""
         self._put(paper.as_image(image), "")
         self.refresh()
         self._redraw_soon()
@@ -166,7 +167,7 @@ class Sketchpad(Panel):
             "most": MOST,
             "file": self._file,
             "sees": "" if self.image is None else self._sees(),
-            "input": f"{self.steps.size[0]}×{self.steps.size[1]} pixels, {'grey' if self.steps.channels == 1 else 'colour'}",
+            "input": f"{self.steps.size[0]}×{self.steps.size[1]}, {'grey' if self.steps.channels == 1 else 'colour'}",
             "rows": self._rows(),
             "left": max(0, len(self._names()) - ROWS),
             "unlike": self._unlike,
@@ -182,9 +183,9 @@ class Sketchpad(Panel):
             card = self.model.card
         objective, note = (str(card.get(name) or "").strip().rstrip(".") for name in ("objective", "note"))
         data = f" ({note})" if note else ""
-        return (
-            objective,
-            f"Pictures made here are not of the kind that it learnt from{data}: it reads them worse than its test figures say.",
+        return objective, (
+            f"Pictures made here are of another kind than those it learnt from{data}: expect more errors than its test "
+            "figures say. The percentages are the model's own, and no promise."
         )
 
     def _names(self) -> list[str]:
@@ -192,9 +193,7 @@ class Sketchpad(Panel):
 
     def _first(self) -> int:
         """How many columns stand before the numbers: the label or labels."""
-        return int(
-            self._frame.dtypes.iloc[0].kind == "O" or not np.issubdtype(type(self._frame.iloc[0, 0]), np.floating)
-        )
+        return int(not is_numeric_dtype(self._frame.dtypes.iloc[0]))
 
     def _rows(self) -> list[list[Any]]:
         """[name, share or None, text], the highest first; numbers in their order."""
@@ -226,13 +225,14 @@ class Sketchpad(Panel):
     def static(self) -> str:
         if self.image is None:
             return f"<strong>{escape(self.view.get('title', 'Sketchpad'))}</strong><p>Nothing was drawn.</p>"
-        sees = '<img width="96" style="image-rendering:pixelated" alt="{}" src="{}">'
-        pair = (
-            sees.format("The picture given", of_array(self.image))
-            + " → "
-            + sees.format("What the model sees", self._sees())
-        )
+        pair = _image("The picture given", of_array(self.image)) + " → " + _image("What the model sees", self._sees())
         rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, _, text in self._rows())
         unlike = f"<p>Unlike its data: {escape(self._unlike)}</p>" if self._unlike else ""
-        said = f"<p>{escape(self._sentence())}</p><p>{pair}</p><table>{rows}</table>{unlike}<p>{escape(self._about()[1])}</p>"
-        return f"<strong>{escape(self.view.get('title'))}</strong>{said}"
+        return (
+            f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p><p>{pair}</p>"
+            f"<table>{rows}</table>{unlike}<p>{escape(self._about()[1])}</p>"
+        )
+
+
+def _image(text: str, src: str) -> str:
+    return f'<img width="96" style="image-rendering:pixelated;vertical-align:middle" alt="{text}" src="{src}">'
