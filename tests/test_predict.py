@@ -65,7 +65,7 @@ def test_a_table_and_several_labels(tmp_path: Path) -> None:
     several = Learner(loaders(y=torch.eye(10)[torch.tensor(TASK.valid.y[:1]).repeat(1797)]), digits().model,
                       loss_func=nn.BCEWithLogitsLoss())  # fmt: skip
     found = nt.Tuner(quiet(several), seed=0, groups="learner").predict(np.zeros((2, 8, 8), np.uint8))
-    assert list(found.columns)[0] == "labels"
+    assert found.columns[0] == "labels"
     assert isinstance(found.labels[0], list)
 
 
@@ -118,7 +118,7 @@ def test_weights_that_are_not_finite_are_said() -> None:
 
 @pytest.mark.parametrize("make", [tabular, bert])
 def test_a_learner_of_other_inputs_is_sent_to_fastai(make: Any) -> None:
-    with pytest.raises(InputError, match="learn.predict"):
+    with pytest.raises(InputError, match=r"learn\.predict"):
         nt.Tuner(make(), seed=0).predict(np.zeros((8, 8), np.uint8))
 
 

@@ -136,7 +136,8 @@ def test_files_are_dropped_and_those_that_are_no_pictures_are_said(
             """(panel, [name, data]) => { const transfer = new DataTransfer();
             transfer.items.add(new File([new Uint8Array(data)], name, { type: "image/png" }));
             for (const kind of ["dragover", "drop"])
-              panel.querySelector("canvas").dispatchEvent(new DragEvent(kind, { bubbles: true, dataTransfer: transfer })); }""",
+              panel.querySelector("canvas").dispatchEvent(
+                new DragEvent(kind, { bubbles: true, dataTransfer: transfer })); }""",
             [name, list(data)],
         )
 
@@ -206,7 +207,8 @@ import torch
 evil = "<img src=z onerror=window.hit=1>"
 class Wide(torch.nn.Module):
     def forward(self, x): return torch.nn.functional.pad(x.flatten(1), (0, 0))[:, :1000]
-many = nt.widgets.Sketchpad(replace(model, module=Wide(), vocab=tuple(f"{evil}{n}" for n in range(1000)), card={"note": evil}))
+names = tuple(f"{evil}{n}" for n in range(1000))
+many = nt.widgets.Sketchpad(replace(model, module=Wide(), vocab=names, card={"note": evil}))
 ours = nt.widgets.Sketchpad(tuner)
 display(many); display(ours)"""
 

@@ -19,7 +19,7 @@ from nbtune.errors import InputError
 __all__ = ["address", "as_image", "cut", "decoded", "file_name", "sides"]
 
 SIDE = 224  # pixels: the longer side of the paper
-MARGIN = 0.05  # of the longer side of what is cut out, around it
+MARGIN = 0.03  # of the longer side of what is cut out, around it
 
 
 def sides(size: tuple[int, int]) -> list[int]:

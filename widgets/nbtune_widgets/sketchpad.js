@@ -1,5 +1,5 @@
 // Paper to draw on, what the model sees of it, and what it takes it for.
-const PEN = 0.09; // of the paper's longer side
+const PEN = 0.08; // of the paper's longer side
 
 const paper = (model) => {
   const canvas = el("canvas", { class: "nbt-paper", role: "img",
@@ -100,7 +100,7 @@ const bars = ({ rows, left }) => (!rows.length ? [el("p", { class: "nbt-hint", t
 const begin = (model, picture, box) => {
   const [sees, said, notes] = ["figure", "div", "div"].map((tag, at) => el(tag, { class: ["nbt-sees", "nbt-answer", "nbt-notes"][at] }));
   const pad = (box.pad = { ...paper(model), file: files(model, box), sees, said, notes });
-  pad.fit = el("input", { type: "checkbox", "data-key": "fit", onchange: (event) => ask(model, "fit", event.target.checked) });
+  pad.fit = el("input", { type: "checkbox", "data-key": "fit", onchange: (event) => ask(model, "cut", event.target.checked) });
   picture.replaceChildren(el("div", { class: "nbt-pad" },
     el("div", {}, pad.canvas, el("label", { class: "nbt-choices" }, pad.fit, " Cut out and centre a drawing")), sees, said), notes, pad.file);
   return pad;

@@ -33,7 +33,7 @@ class Sketchpad(Panel):
 
     _esm = module("sketchpad")
     _css: Any = (HERE / "panel.css").read_text() + (HERE / "sketchpad.css").read_text()
-    quiet = frozenset({"draw", "put", "clear", "fit", "invert", "save", "refuse"})
+    quiet = frozenset({"draw", "put", "clear", "cut", "invert", "save", "refuse"})
 
     def __init__(self, model: Model | Tuner) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Sketchpad(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None, "draw": self._draw, "put": self._upload, "clear": self._clear, "fit": self._fit,
+            "refresh": lambda: None, "draw": self._draw, "put": self._upload, "clear": self._clear, "cut": self._fit,
             "invert": self._invert, "save": self._save, "refuse": self._refuse,
         }  # fmt: skip
 
