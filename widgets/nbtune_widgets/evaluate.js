@@ -21,17 +21,30 @@ const parts = (box, picture, made) => {
     picture.replaceChildren(...nodes);
 };
 
-const bar = (ends, other) => svg("svg", { width: 130, height: 16, viewBox: "0 0 130 16", "aria-hidden": "true" },
-  svg("line", { class: "nbt-axis", x1: 5, x2: 125, y1: 8, y2: 8 }),
-  ...[[ends, 8 - (other ? 3 : 0), "nbt-first"], [other, 11, "nbt-other"]].filter(([one]) => one).flatMap(([[value, low, high], y, name]) => [
-    svg("line", { class: `nbt-span ${name}`, x1: 5 + 120 * low, x2: 5 + 120 * high, y1: y, y2: y }),
-    svg("circle", { class: `nbt-point ${name}`, cx: 5 + 120 * value, cy: y, r: 3.5 })]));
+const bar = (ends, other, from) => {
+  const at = (share) => 5 + (120 * (share - from)) / (1 - from);
+  return svg("svg", { width: 130, height: 16, viewBox: "0 0 130 16", "aria-hidden": "true" },
+    svg("line", { class: "nbt-axis", x1: 5, x2: 125, y1: 8, y2: 8 }),
+    ...[[ends, other ? 5 : 8, "nbt-first"], [other, 11, "nbt-other"]].filter(([one]) => one).flatMap(([[value, low, high], y, name]) => [
+      svg("line", { class: `nbt-span ${name}`, x1: at(low), x2: at(high), y1: y, y2: y }),
+      svg("circle", { class: `nbt-point ${name}`, cx: at(value), cy: y, r: 3.5 })]));
+};
 
-const metrics = ({ metrics, compared }) => [grid(`Metrics with their 95 % intervals${compared ? ": first ●, other ○" : ""}`,
-  ["metric", compared ? "first" : "value", ...(compared ? ["other", "first − other"] : []), "from 0 to 1"],
-  metrics.map(([name, text, ends, otherText, other]) => [name, text, ...(compared ? [otherText ?? "", compared.differences[name] ?? ""] : []),
-    ends ? bar(ends, other) : ""])),
+const metrics = ({ metrics, compared }) => {
+  const lows = metrics.flatMap(([, , ends, , other]) => [ends?.[1], other?.[1]]).filter((low) => low !== undefined);
+  const from = lows.length ? Math.max(0, Math.floor(10 * Math.min(...lows)) / 10) : 0; // so that intervals can be told apart
+  return [grid(`Metrics with their 95 % intervals${compared ? ": first ●, other ○" : ""}`,
+    ["metric", compared ? "first" : "value", ...(compared ? ["other", "first − other"] : []), ...(lows.length ? [`from ${from} to 1`] : [])],
+    metrics.map(([name, text, ends, otherText, other]) => [name.replace("_", " "), text, ...(compared ? [otherText ?? "", compared.differences[name] ?? ""] : []),
+      ...(lows.length ? [ends ? bar(ends, other, from) : ""] : [])])),
   ...(compared ? [el("p", { class: "nbt-compared" }, el("b", { text: "Paired test: " }), compared.said, " ", el("code", { text: compared.code }))] : [])];
+};
+
+const folded = (word, ...given) => {
+  const made = table(...given);
+  made.firstChild.textContent = word;
+  return made;
+};
 
 const share = (row, count) => Math.sqrt(count / Math.max(1, row.reduce((sum, one) => sum + one, 0)));
 
@@ -68,7 +81,7 @@ const matrix = (model, facts) => {
   const caption = small ? "Confusion matrix: rows are true, columns predicted. A cell opens its items."
     : `${pairs.length ? `The ${pairs.length} most frequent` : "No"} confusions of ${vocab.length.toLocaleString("en")} classes. A count opens its items.`;
   const made = small
-    ? grid(caption, ["true \\ predicted", ...vocab], facts.matrix.map((row, t) =>
+    ? grid(caption, ["true", ...vocab], facts.matrix.map((row, t) =>
       [vocab[t], ...row.map((count, p) => (count ? opener(model, facts, t, p, count) : el("span", { class: "nbt-none", text: "·" })))]), { kind: "nbt-cells" })
     : grid(caption, ["true", "predicted", "items"], pairs.map(([t, p, count]) => [vocab[t], vocab[p], opener(model, facts, t, p, count)]));
   made.removeAttribute("tabindex"); // its cells take the focus
@@ -93,18 +106,19 @@ const items = (model, { what, count, page, pages, rows, pixels }) => {
       : pixels ? [el("ul", { class: "nbt-items", "aria-label": what }, ...rows.map(tile))]
         : [grid("The items", HEAD, rows, { label: what })]),
     ...(pages > 1 ? [el("div", { class: "nbt-choices" }, turn("Previous", page - 1), el("span", { text: `page ${page} of ${pages}` }), turn("Next", page + 1))] : []),
-    ...(rows.length && pixels ? [table(`${what}, page ${page}`, HEAD, rows)] : [])];
+    ...(rows.length && pixels ? [folded("These items as table", `${what}, page ${page}`, HEAD, rows)] : [])];
 };
 
 // Precision (solid) and recall (dashed) over the threshold, drawn from the curve: no question to the kernel.
 const WIDE = 420, HIGH = 130, X = (at) => 30 + (WIDE - 40) * at, Y = (share) => 8 + (HIGH - 28) * (1 - share);
-const line = (rows, which) => rows.map((row, at) => `${at ? "L" : "M"}${X(at / STEPS).toFixed(1)} ${Y(row[which][0]).toFixed(1)}`).join("");
-const band = (rows, which) => `M${[...rows.map((row, at) => [at, row[which][1]]), ...rows.map((row, at) => [at, row[which][2]]).reverse()]
-  .map(([at, share]) => `${X(at / STEPS).toFixed(1)} ${Y(share).toFixed(1)}`).join("L")}Z`;
+// Where nothing is called so there is no precision, and nothing is drawn.
+const known = (rows, which, end) => rows.flatMap((row, at) => (row[which] ? [`${X(at / STEPS).toFixed(1)} ${Y(row[which][end]).toFixed(1)}`] : []));
+const line = (rows, which) => `M${known(rows, which, 0).join("L")}`;
+const band = (rows, which) => `M${[...known(rows, which, 1), ...known(rows, which, 2).reverse()].join("L")}Z`;
 
 const threshold = (model, facts, curve, box) => {
   const rows = curve.rows, chosen = facts.vocab.indexOf(curve.name);
-  const said = el("p", { class: "nbt-at" }), mark = svg("g"), output = el("output", {});
+  const said = el("p", { class: "nbt-at" }), mark = svg("g"), output = el("span", { class: "nbt-value" });
   const slider = el("input", { type: "range", min: 0, max: 1, step: 1 / STEPS, "data-key": "threshold", "aria-label": "Threshold" });
   const put = (at) => {
     const row = rows[Math.round(at * STEPS)], x = X(at);
@@ -113,13 +127,22 @@ const threshold = (model, facts, curve, box) => {
     slider.setAttribute("aria-valuetext", `${Number(at).toFixed(2)}: precision ${row[4]}, recall ${row[5]}`);
     said.textContent = row[6];
     mark.replaceChildren(svg("line", { class: "nbt-mark-line", x1: x, x2: x, y1: 4, y2: HIGH - 20 }),
-      svg("circle", { class: "nbt-dot", cx: x, cy: Y(row[0][0]), r: 4 }), svg("rect", { class: "nbt-square", x: x - 4, y: Y(row[1][0]) - 4, width: 8, height: 8 }));
+      ...(row[0] ? [svg("circle", { class: "nbt-dot", cx: x, cy: Y(row[0][0]), r: 4 })] : []),
+      ...(row[1] ? [svg("rect", { class: "nbt-square", x: x - 4, y: Y(row[1][0]) - 4, width: 8, height: 8 })] : []));
   };
-  const tell = () => { clearTimeout(box.later); box.later = 0; ask(model, "threshold", chosen, Number(slider.value)); };
+  let mine = []; // what was asked for here: answers to it come late, and must not turn the slider back
+  const tell = () => {
+    clearTimeout(box.later);
+    box.later = 0;
+    mine.push(Number(slider.value));
+    ask(model, "threshold", chosen, mine.at(-1));
+  };
   slider.addEventListener("input", () => { put(Number(slider.value)); clearTimeout(box.later); box.later = setTimeout(tell, 120); });
-  slider.addEventListener("change", tell);
-  box.put = (at) => { if (!box.later && box.told !== at) put(at); box.told = at; };
-  box.told = null;
+  slider.addEventListener("change", () => { if (box.later) tell(); });
+  box.put = (at) => {
+    if (mine.at(-1) === at) mine = [at];
+    else if (!box.later && !mine.includes(at)) { mine = []; put(at); }
+  };
   const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, text });
   return [el("div", { class: "nbt-what" }, el("b", { text: "One class against the rest" }), el("span", { class: "nbt-hint",
     text: "An item is called so from this probability on. A threshold chosen by this chart is flattered by it." })),
@@ -130,8 +153,9 @@ const threshold = (model, facts, curve, box) => {
     ...[0, 0.25, 0.5, 0.75, 1].map((at) => label(X(at), HIGH - 4, String(at))),
     svg("path", { class: "nbt-band", d: band(rows, 0) }), svg("path", { class: "nbt-band nbt-dashed", d: band(rows, 1) }),
     svg("path", { class: "nbt-curve", d: line(rows, 0) }), svg("path", { class: "nbt-curve nbt-dashed", d: line(rows, 1) }), mark),
-  el("p", { class: "nbt-hint", text: "— ● precision: of what is called so, the share that is.   - - ■ recall: of what is so, the share that is called." }),
-  said, table(`Thresholds on ${curve.name}`, ["from", "precision", "recall", "wrongly called", "missed"],
+  el("p", { class: "nbt-hint" }, el("b", { class: "nbt-cold", text: "— ● precision" }), ": of what is called so, the share that is. ",
+    el("b", { class: "nbt-warm", text: "- - ■ recall" }), ": of what is so, the share that is called."),
+  said, folded("Thresholds as table", `Thresholds on ${curve.name}`, ["from", "precision", "recall", "wrongly called", "missed"],
     rows.filter((_, at) => at % 5 === 0).map((row, at) => [(at / 20).toFixed(2), row[4], row[5], String(row[2]), String(row[3])]))];
 };
 
@@ -144,7 +168,7 @@ export default panel("evaluate", "Evaluation", (model, { picture, buttons, view,
   parts(box, picture, !facts.metrics ? [] : [["metrics", facts, () => metrics(facts)], ...(!drawn ? [] : [
     ["matrix", facts, () => matrix(model, facts)], ["listed", listed, () => items(model, listed)],
     ["threshold", curve, () => threshold(model, facts, curve, box)],
-    ["classes", facts, () => [table("Classes", ["class", "precision", "recall", "F1", "items", "predicted"], facts.classes)]]])]);
+    ["classes", facts, () => [folded("Each class", "Classes", ["class", "precision", "recall", "F1", "items", "predicted"], facts.classes)]]])]);
   if (!drawn) return;
   const open = view.open.join();
   picture.querySelectorAll(".nbt-cell").forEach((node) => node.setAttribute("aria-pressed", String(node.dataset.at === open)));

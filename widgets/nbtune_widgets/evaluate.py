@@ -20,6 +20,7 @@ __all__ = ["Evaluation"]
 MATRIX = 20  # classes drawn as a matrix at once
 PAGE = 60  # items or confusions sent to the page at once
 STEPS = 100  # thresholds
+SHARES = {"accuracy", "precision", "recall", "f1", "f1_micro", "exact"}  # metrics that go from 0 to 1
 _REPORTS = Report | LabelsReport | NumbersReport
 
 
@@ -97,7 +98,7 @@ class Evaluation(Panel):
         if cell is None:
             self.code = f"{self._name}.worst({page * PAGE}).rows{f'[{first}:]' if first else ''}"
         else:
-            part = f"[{first}:{first + PAGE}]" if total > PAGE else ""
+            part = f"[{first or ''}:{first + PAGE}]" if total > PAGE else ""
             self.code = f"{self._name}.cell({cell[0]!r}, {cell[1]!r}){part}"
         self.said = f"{_what(cell)}: {_count(total)}, page {page}"
 
@@ -142,7 +143,7 @@ class Evaluation(Panel):
     def _facts(self, report: Any) -> dict[str, Any]:
         theirs = {} if self.other is None else self.other.metrics
         facts: dict[str, Any] = {
-            "metrics": [[n, *_numbers(e), *(_numbers(theirs[n]) if n in theirs else ())]
+            "metrics": [[n, *_numbers(n, e), *(_numbers(n, theirs[n]) if n in theirs else ())]
                         for n, e in report.metrics.items()],
             "compared": None if self.other is None else self._compared(report),
         }  # fmt: skip
@@ -207,10 +208,10 @@ def _looks(report: Any) -> str:
     return "" if report.looks > 1 or report.data != "the test set" else "This was the first look at this test set."
 
 
-def _numbers(estimate: Any) -> list[Any]:
-    """Text, and the ends as numbers where they are shares."""
+def _numbers(name: str, estimate: Any) -> list[Any]:
+    """Text, and value, low and high where it is a share."""
     ends = [float(end) for end in (estimate.value, estimate.low, estimate.high)]
-    return [f"{estimate}", ends if min(ends) >= 0 and max(ends) <= 1 else None]
+    return [f"{estimate}", ends if name in SHARES else None]
 
 
 def _pairs(report: Report) -> list[list[int]]:
@@ -236,11 +237,11 @@ def _classes(report: Report) -> list[list[str]]:
 def _curve(report: Report, name: str) -> dict[str, Any]:
     """At each threshold: precision and recall with their ends, wrongly called, missed, and all of it in words."""
     steps = [report.threshold(name, step / STEPS) for step in range(STEPS + 1)]
-    rows = [
-        [[p.value, p.low, p.high], [r.value, r.low, r.high], t.false_alarms, t.missed, f"{p}", f"{r}", t.sentence]
-        for t in steps
-        for p, r in [(t.precision, t.recall)]
-    ]
+    rows = []
+    for t in steps:
+        shares = [(t.precision, t.found + t.false_alarms), (t.recall, t.found + t.missed)]
+        ends = [[e.value, e.low, e.high] if n else None for e, n in shares]
+        rows.append([*ends, t.false_alarms, t.missed, *(f"{e}" if n else "none" for e, n in shares), t.sentence])
     return {"name": name, "rows": rows}
 
 
