@@ -91,7 +91,7 @@ class Outcomes:
 
     def _training_pictures(self) -> Any:
         """Training pictures as the network gets them before they are normalised; None where they are not at hand."""
-        pixels = getattr(getattr(self.learn.dls.train, "dataset", None), "x", None)
+        pixels: Any = getattr(getattr(self.learn.dls.train, "dataset", None), "x", ())
         known = isinstance(pixels, torch.Tensor) and pixels.dtype == torch.uint8 and pixels.ndim == 4
         return pixels if known and len(pixels) else None
 

@@ -44,7 +44,8 @@ class Evaluation(Panel):
             raise not_a("Evaluation", "a Report or a Tuner", report)
         if other is not None and not isinstance(other, _REPORTS):
             raise not_a("Evaluation", "a second Report as other", other)
-        self.other, self._given = other, None if isinstance(report, Tuner) else report
+        self.other: Any = other
+        self._given: Any = None if isinstance(report, Tuner) else report
         self.report: Any = self._given
         self._name = "tuner.reports[0]" if self._given is None else "report"  # in the line of code
         self._open: tuple[str, str] | None = None  # the cell that is looked at; None: the worst errors
@@ -55,7 +56,7 @@ class Evaluation(Panel):
             self.follow(report)
         self.reread()
         if self.report is not None and other is not None:
-            self.report.compare(other)  # other items are refused before anything is drawn
+            self.report.compare(self.other)  # other items are refused before anything is drawn
         self.refresh()
 
     def reread(self) -> None:

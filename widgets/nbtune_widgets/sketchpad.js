@@ -102,7 +102,7 @@ const begin = (model, picture, box) => {
   const pad = (box.pad = { ...paper(model), file: files(model, box), sees, said, notes });
   pad.fit = el("input", { type: "checkbox", "data-key": "fit", onchange: (event) => ask(model, "cut", event.target.checked) });
   picture.replaceChildren(el("div", { class: "nbt-pad" },
-    el("div", {}, pad.canvas, el("label", { class: "nbt-choices" }, pad.fit, " Cut out and centre a drawing")), sees, said), notes, pad.file);
+    el("div", {}, pad.canvas, el("label", {}, pad.fit, " Cut out and centre a drawing")), sees, said), notes, pad.file);
   return pad;
 };
 

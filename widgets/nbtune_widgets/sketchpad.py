@@ -184,8 +184,8 @@ class Sketchpad(Panel):
         objective, note = (str(card.get(name) or "").strip().rstrip(".") for name in ("objective", "note"))
         data = f" ({note})" if note else ""
         return objective, (
-            f"Pictures made here are of another kind than those it learnt from{data}: expect more errors than its test "
-            "figures say. The percentages are the model's own, and no promise."
+            f"What is drawn or dropped here may be of another kind than the pictures it learnt from{data}: expect more "
+            "errors than its test figures say. The percentages are the model's own, and no promise."
         )
 
     def _names(self) -> list[str]:
