@@ -156,6 +156,7 @@ def test_a_picture_unlike_the_data_is_said_to_be_so(model: Any) -> None:
     assert pad.view["paper"] == "dark"  # as the digits are
     ask(pad, "put", "ink.png", src(Image.fromarray(255 - TASK.valid.x[0])))
     assert "lighter" in pad.view["unlike"]
+    assert pad.view["unlike"].endswith("Inverted it would be like them.")
     ask(pad, "invert")
     assert pad.view["unlike"] == ""
     assert "8×8 counts of ink" in pad.view["note"]

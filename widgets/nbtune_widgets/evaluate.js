@@ -2,7 +2,7 @@
 const STEPS = 100, HEAD = ["item", "true", "predicted", "probability", "loss"];
 
 const grid = (caption, head, rows, { label = caption, kind = "" } = {}) =>
-  el("div", { class: `nbt-scroll ${kind}`, tabindex: 0, role: "region", "aria-label": label, "data-key": label },
+  el("div", { class: `nbt-scroll ${kind}`, tabindex: 0, role: "group", "aria-label": label, "data-key": label },
     el("table", {}, el("caption", { text: caption }),
       el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text, title: text })))),
       el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell, at) =>
@@ -43,6 +43,7 @@ const metrics = ({ metrics, compared }) => {
 const folded = (word, ...given) => {
   const made = table(...given);
   made.firstChild.textContent = word;
+  made.lastChild.setAttribute("role", "group"); // two panels on a page would have two landmarks of one name
   return made;
 };
 
@@ -103,7 +104,7 @@ const items = (model, { what, count, page, pages, rows, pixels }) => {
     el("span", {}, t === p ? t : `${t} → ${p}`), el("span", { class: "nbt-hint", text: `p ${said}` }));
   return [el("div", { class: "nbt-what" }, el("b", { text: what }), el("span", { class: "nbt-hint", text: count })),
     ...(!rows.length ? [el("p", { text: "No item." })]
-      : pixels ? [el("ul", { class: "nbt-items", "aria-label": what }, ...rows.map(tile))]
+      : pixels ? [el("ul", { class: "nbt-items", tabindex: 0, "aria-label": what, "data-key": "items" }, ...rows.map(tile))]
         : [grid("The items", HEAD, rows, { label: what })]),
     ...(pages > 1 ? [el("div", { class: "nbt-choices" }, turn("Previous", page - 1), el("span", { text: `page ${page} of ${pages}` }), turn("Next", page + 1))] : []),
     ...(rows.length && pixels ? [folded("These items as table", `${what}, page ${page}`, HEAD, rows)] : [])];

@@ -50,6 +50,7 @@ class Evaluation(Panel):
         self._name = "tuner.reports[0]" if self._given is None else "report"  # in the line of code
         self._open: tuple[str, str] | None = None  # the cell that is looked at; None: the worst errors
         self._page, self._at = 1, ("", 0.5)
+        self._sentence = ""
         self._sent: tuple[Any, ...] = (None, None, None)  # what facts, items and curve are of
         self._static: tuple[Any, str] = (None, "")
         if isinstance(report, Tuner):
@@ -121,9 +122,10 @@ class Evaluation(Panel):
             return {"title": "Evaluation", "sentence": text, "asks": True}
         if report is not self._sent[0]:
             self.facts, self._sent = self._facts(report), (report, None, None)
+            self._sentence = f"{report.sentence} {_looks(report)}".strip()  # many tests where there are many classes
         shown: dict[str, Any] = {
             "title": f"Evaluation on {report.data}",
-            "sentence": f"{report.sentence} {_looks(report)}".strip(),
+            "sentence": self._sentence,
             "asks": self._given is None,
         }
         return shown | self._drawn(report) if isinstance(report, Report) else shown

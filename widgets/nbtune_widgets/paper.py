@@ -16,7 +16,7 @@ from nbtune.bodies.images import as_uint8
 from nbtune.bundle.model import opened
 from nbtune.errors import InputError
 
-__all__ = ["address", "as_image", "cut", "decoded", "file_name", "sides"]
+__all__ = ["address", "as_image", "cut", "decoded", "file_name", "inverted", "sides"]
 
 SIDE = 224  # pixels: the longer side of the paper
 MARGIN = 0.03  # of the longer side of what is cut out, around it
@@ -86,6 +86,11 @@ def cut(drawn: Image.Image, blank: int, size: tuple[int, int]) -> Image.Image:
     sheet = Image.new("L", (max(part.width, round(unit * size[1])), max(part.height, round(unit * size[0]))), blank)
     sheet.paste(part, ((sheet.width - part.width) // 2, (sheet.height - part.height) // 2))
     return sheet
+
+
+def inverted(image: Image.Image) -> Image.Image:
+    """Light for dark."""
+    return Image.fromarray(255 - np.asarray(image))
 
 
 def address(image: Image.Image) -> str:

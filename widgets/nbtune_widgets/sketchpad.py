@@ -101,7 +101,7 @@ class Sketchpad(Panel):
     def _invert(self) -> None:
         self._dark = not self._dark
         if self._drawn is not None:
-            self._drawn, self._by = Image.fromarray(255 - np.asarray(self._drawn)), ""
+            self._drawn, self._by = paper.inverted(self._drawn), ""
         self._changed()
 
     def _save(self) -> None:
@@ -140,6 +140,8 @@ class Sketchpad(Panel):
         elif self.image is not None:
             try:
                 self._frame, self._unlike = self.model.predict(self.image), self.model.unlike(self.image)
+                if self._unlike and not self.model.unlike(paper.inverted(self.image)):
+                    self._unlike += " Inverted it would be like them."
             except TrainingError as error:  # the Learner trains: it is read when the panel is next looked at
                 self._waits = f"Not read yet: {error.given}"
             self.said = self._sentence()
