@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import nbtune as nt
 from broken_files import EXIF, bomb, class_folders, good, grey_ramp, jpeg
@@ -198,6 +201,41 @@ def test_pictures_that_take_too_much_room_are_decoded_at_need_to_the_same(
     assert isinstance(late.dls.train.dataset.x, Decoding)
     rows = [nt.Tuner(learn, seed=1).fit(2, lr=1e-3).frame().train_loss.tolist() for learn in (kept, late)]
     assert rows[0] == rows[1]
+
+
+def test_pictures_are_decoded_once_for_learners_that_take_them_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = nt.tasks.from_folder(class_folders(tmp_path / "pics"))
+    made: list[int] = []
+    whole = Decoding.whole
+    monkeypatch.setattr(Decoding, "whole", lambda self: made.append(len(self)) or whole(self))
+    first, again = (task.learner("letters", seed=seed).dls.train.dataset.x for seed in (0, 1))
+    assert first.data_ptr() == again.data_ptr()
+    assert made == [len(task.train), len(task.valid)]
+    larger = task.learner(lambda n: nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, n)), size=24)
+    assert larger.dls.train.dataset.x.shape[-1] == 24
+
+
+def test_pictures_at_need_come_a_batch_ahead_in_order_and_their_errors_when_they_are_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbtune.tasks._ready.ROOM", 0)
+    task = nt.tasks.from_folder(class_folders(tmp_path / "pics", each=12))
+    loader = task.learner("letters", seed=0, bs=4).dls.valid
+    loader.bs = 2
+    asked: list[list[int]] = []
+    of = Decoding._all
+    monkeypatch.setattr(Decoding, "_all", lambda self, places: asked.append(list(places)) or of(self, places))
+    batches = loader.create_batches(range(len(task.valid)))
+    first = next(batches)[0]
+    while len(asked) < 2:  # the thread has been told before the batch was handed over
+        time.sleep(0.01)
+    assert asked == [[0, 1], [2, 3]]
+    assert torch.equal(torch.as_tensor(first), of(loader.dataset.x, [0, 1]))
+    task.valid.x.paths[-1].unlink()
+    with pytest.raises(MissingFileError, match="not there any more"):
+        list(batches)
 
 
 # Copies
