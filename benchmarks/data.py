@@ -163,8 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         looked = given.pictures / (time.perf_counter() - began)
         lines = [*handing_out(task, given.rounds), "", *training(task, given.epochs)]
     n, threads = len(task.train), torch.get_num_threads()
-    lines += ["", f"{n:,} of {given.pictures:,} files train; medians of {given.rounds} rounds; {threads} torch threads. "
-              f"`from_folder` looked at {looked:,.0f} files a second before that."]  # fmt: skip
+    lines += ["", f"{n:,} of {given.pictures:,} files train; medians of {given.rounds} rounds; {threads} threads."
+              f" `from_folder` looked at {looked:,.0f} files a second before that."]  # fmt: skip
     print(*lines, sep="\n")
     if given.pictures >= 1000:
         about = "\n".join((__doc__ or "").splitlines()[2:])
