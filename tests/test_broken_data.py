@@ -320,3 +320,22 @@ def test_paths_that_are_no_folders_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no picture below"):
         nt.tasks.from_folder(tmp_path / "empty")
     assert isinstance(nt.tasks.from_folder(root).train.x, Files)
+
+
+@pytest.mark.parametrize("target", ["pictures", "other", "gone"])
+def test_a_link_that_leads_to_no_folder_is_told_with_where_it_leads(target: str, tmp_path: Path) -> None:
+    os.symlink(target, tmp_path / "pictures")
+    os.symlink("pictures", tmp_path / "other")
+    with pytest.raises(MissingFileError, match=f"is a link to '{target}'") as error:
+        nt.tasks.from_folder(tmp_path / "pictures")
+    assert "leads back to itself" in error.value.likely
+    assert "give the folder itself" in error.value.next
+
+
+def test_folders_that_lead_to_each_other_are_walked_once_and_named(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pics")
+    os.symlink("../b", root / "a" / "more")
+    os.symlink("../a", root / "b" / "more")
+    with pytest.raises(InputError, match="a link that leads back to a folder above it: a/more/more") as error:
+        nt.tasks.from_folder(root)
+    assert all((error.value.rule, error.value.likely, error.value.next))
