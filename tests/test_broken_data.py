@@ -222,18 +222,17 @@ def test_pictures_at_need_come_a_batch_ahead_in_order_and_their_errors_when_they
 ) -> None:
     monkeypatch.setattr("nbtune.tasks._ready.ROOM", 0)
     task = nt.tasks.from_folder(class_folders(tmp_path / "pics", each=12))
-    loader = task.learner("letters", seed=0, bs=4).dls.valid
-    loader.bs = 2
+    loader = task.learner("letters", seed=0, bs=4).dls.train
     asked: list[list[int]] = []
     of = Decoding._all
     monkeypatch.setattr(Decoding, "_all", lambda self, places: asked.append(list(places)) or of(self, places))
-    batches = loader.create_batches(range(len(task.valid)))
+    batches = loader.create_batches(range(len(task.train)))
     first = next(batches)[0]
     while len(asked) < 2:  # the thread has been told before the batch was handed over
         time.sleep(0.01)
-    assert asked == [[0, 1], [2, 3]]
-    assert torch.equal(torch.as_tensor(first), of(loader.dataset.x, [0, 1]))
-    task.valid.x.paths[-1].unlink()
+    assert asked == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert torch.equal(torch.as_tensor(first), of(loader.dataset.x, [0, 1, 2, 3]))
+    task.train.x.paths[11].unlink()
     with pytest.raises(MissingFileError, match="not there any more"):
         list(batches)
 

@@ -41,11 +41,11 @@ def answer(labels):
 
 
 def _held_embeddings(tuner: Tuner) -> str | None:
-    names = [group.name for group in tuner.groups]
-    if "embeds" not in names:
-        return "this network has no embeddings: take a table with categories, and the body tabular."
     origin = getattr(tuner.learn, "nbtune_origin", None)
-    if origin is None or "weights of the model" not in origin.body.source:
+    columns = getattr(getattr(origin, "body", None), "columns", None)
+    if origin is None or columns is None or not columns.sizes:
+        return "this network has no embeddings: take a table with categories, and the body tabular."
+    if "weights of the model" not in origin.body.source:
         return "its embeddings are fresh: still noise teaches nothing. Begin with a model that was trained and saved."
     if tuner.plan.still != ("embeds",):
         still = ", ".join(tuner.plan.still) or "nothing"
