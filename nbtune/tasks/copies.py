@@ -108,9 +108,18 @@ def copies(task: Task) -> Copies:
             except Exception:  # of a file: which one is told, and the others are compared
                 unread.append(name)
                 continue
-            found[content].append(Place(split, name, task.vocab[int(items.y[at])]))
+            found[content].append(Place(split, name, _label(task, items.y[at])))
     groups = tuple(tuple(places) for places in found.values() if len(places) > 1)
     return Copies(groups, sum(len(getattr(task, split)) for split in SPLITS), tuple(unread))
+
+
+def _label(task: Task, target: Any) -> str:
+    """A target in words: its class, its labels, or its numbers."""
+    if task.kind == "single":
+        return task.vocab[int(target)]
+    if task.kind == "multi":
+        return ", ".join(name for name, one in zip(task.vocab, target, strict=True) if one) or "none"
+    return ", ".join(f"{float(one):g}" for one in np.atleast_1d(target))
 
 
 def _digest(content: Any) -> bytes:

@@ -75,8 +75,9 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
-        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
-        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), a model of a table that `nt.load` gives (its
+        weights, categories, fillings and scale; a fresh head for another vocab), or a network of (codes, numbers), of
+        numbers alone where there are no categories. `size`: what a network of one's own is given where pictures differ.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
