@@ -96,6 +96,9 @@ class Panel(anywidget.AnyWidget):
     def close(self) -> None:
         """Take the panel away; nothing of the object shown is changed."""
         self._unwatch()
+        self._shown = False
+        if self._later is not None:
+            self._later.cancel()
         super().close()
 
     def refresh(self) -> None:
@@ -167,10 +170,10 @@ class Panel(anywidget.AnyWidget):
         self.refresh()
 
     def _redraw_soon(self) -> None:
-        """A picture takes longer than a move may: draw it when the moving is over."""
+        """A picture takes longer than a move may: draw it a second after the last, when the moving is over."""
         if self._later is not None:
             self._later.cancel()
-        self._later = threading.Timer(0.4, self.redraw)
+        self._later = threading.Timer(1.0, self.redraw)
         self._later.daemon = True
         self._later.start()
 
