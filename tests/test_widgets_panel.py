@@ -53,6 +53,18 @@ def test_a_storm_of_acts_draws_the_picture_once_when_it_is_over(monkeypatch: pyt
     assert len(page.again) == 1
 
 
+def test_a_drag_in_one_panel_does_not_wait_for_the_pictures_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    page, tuner = Shown(monkeypatch), begun()
+    other, panel = LRFinder(tuner), FreezePanel(tuner, seconds=0)
+    other._ipython_display_()
+    ask(panel, "freeze_to", 2)
+    assert page.again == []
+    assert dict(other.view["rates"]).keys() == {group.name for group in tuner.groups[2:]}  # drawn at once
+    assert other._later is not None
+    other._later.join(10)
+    assert [where for _, where in page.again] == [other.still_id]
+
+
 def test_an_unknown_act_is_no_error(panel: Panel) -> None:
     ask(panel, "__class__", "x")
     assert panel.error == {}

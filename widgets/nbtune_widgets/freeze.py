@@ -94,9 +94,13 @@ class FreezePanel(Panel):
         tuner = self.tuner
         plan, rates, depths = tuner.plan, _rates(tuner), self._depths()
         first, norms, probes = len(plan.still), plan.norms, {place["at"]: place for place in depths}
+        slopes = tuner.trace.slopes  # of the last step that was trained
         groups = [self._group(at, group, at < first, rates.get(group.name)) for at, group in enumerate(plan.groups)]
         for group, width in zip(groups, self._widths(plan), strict=True):
             group["width"] = width
+        for group in groups:
+            if (slope := slopes.get(group["name"])) is not None:
+                group["slope"] = f"{slope:.2g}"
         share = plan.trainable / max(1, plan.total)
         return {
             "title": "What trains, what is still",
@@ -127,7 +131,7 @@ class FreezePanel(Panel):
             "lr": "" if still or not rates else rates[0],
             "ms": spent,
             "out": "" if step is None else f"{short(step.out)}{'' if step.out >= 1000 else ' '}B",
-            "slope": "" if (slope := self.tuner.trace.slopes.get(group.name)) is None else f"{slope:.2g}",
+            "slope": "",
             "held": self._held(group, still),
             "odd": "takes no gradient now" if not still and group.params and not group.trainable else "",
         }

@@ -21,6 +21,7 @@ __all__ = ["Panel", "escape", "picture", "short"]
 
 HERE = Path(__file__).parent
 _PARTS = ("given", "rule", "likely", "next")
+_asked = threading.local()  # `now`: this thread answers the page
 
 
 def module(name: str) -> str:
@@ -84,7 +85,8 @@ class Panel(anywidget.AnyWidget):
             self.reread()
             if not self._answering:  # who asked draws when all is said
                 self.refresh()
-                self.redraw()
+                # Pictures of other panels must not come between a drag and its answer.
+                self._redraw_soon() if getattr(_asked, "now", False) else self.redraw()
 
     def _tell_busy(self) -> None:
         running = getattr(self, "tuner", None) and self.tuner.running
@@ -156,7 +158,7 @@ class Panel(anywidget.AnyWidget):
             self._redraw_soon()
 
     def _answer(self, content: dict[str, Any], act: Callable[..., Any]) -> None:
-        self._answering = True
+        self._answering = _asked.now = True
         try:
             if content["act"] == "refresh":
                 self.reread()
@@ -166,7 +168,7 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:
             self._failed(error)
         finally:
-            self._answering = False
+            self._answering = _asked.now = False
         self.refresh()
 
     def _redraw_soon(self) -> None:
