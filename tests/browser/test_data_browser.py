@@ -234,7 +234,8 @@ def test_two_views_and_a_reload_of_the_page(book: OpenNotebook, panel: Locator) 
 
 def test_a_storm_of_clicks_and_keys_ends_where_the_last_one_went(book: OpenNotebook, panel: Locator) -> None:
     panel.evaluate(
-        """panel => { const press = word => [...panel.querySelectorAll("button")].find(b => b.textContent === word)?.click();
+        """panel => { const all = () => [...panel.querySelectorAll("button")];
+        const press = word => all().find(b => b.textContent === word)?.click();
         for (let i = 0; i < 40; i += 1) { press("Next"); press("Previous"); press("Leave out"); press("Keep"); } }"""
     )
     chooser(panel, "label").select_option("3")

@@ -176,9 +176,7 @@ def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locato
     expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
 
-def test_a_loss_that_is_no_number_is_said_in_the_page(
-    opened: OpenNotebook, panel: Locator, screenshots: Path
-) -> None:
+def test_a_loss_that_is_no_number_is_said_in_the_page(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
     errors = said_in_console(opened.page)
     before = trained(panel)
     opened.add_and_run(

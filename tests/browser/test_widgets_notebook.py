@@ -1,4 +1,4 @@
-"""notebooks/16_widgets.ipynb in a real JupyterLab: Restart & Run All, then each panel by hand; its pictures are kept."""
+"""notebooks/16_widgets.ipynb in a real JupyterLab: Restart & Run All, then each panel by hand; pictures are kept."""
 
 from __future__ import annotations
 
