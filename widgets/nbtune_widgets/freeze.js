@@ -34,7 +34,7 @@ const iceLine = (model, view, row, hint) => {
   const go = (index) => {
     const to = Math.max(0, Math.min(last, index));
     const now = aim(model, "first", model.get("view").first);
-    if (gone.has(model) || model.get("busy") || to === now) return place(line, row, model.get("view").first);
+    if (gone(model) || model.get("busy") || to === now) return place(line, row, model.get("view").first);
     aim(model, "first", now, to);
     ask(model, "freeze_to", to);
   };

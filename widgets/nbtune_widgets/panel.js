@@ -18,8 +18,9 @@ const fill = (node, props, children) => {
   return node;
 };
 
-// Models whose kernel is gone: nobody is there to be asked.
-const gone = new WeakSet();
+// Panels whose kernel is gone: nobody is there to be asked. Kept by name, as a page may draw them anew.
+const lost = new Set();
+const gone = (model) => lost.has(model.get("still_id"));
 
 // How many questions the kernel will have heard when the next one is answered.
 const asked = new WeakMap();
@@ -28,7 +29,7 @@ const due = (model) => Math.max(asked.get(model) ?? 0, model.get("heard")) + 1;
 // Ask the kernel for something; a front end that holds messages while a cell runs is named after a while.
 const ask = (model, act, ...values) => {
   const heard = model.get("heard"), quiet = () => silences.dispatchEvent(new Event(model.get("still_id")));
-  if (gone.has(model)) { quiet(); return; }
+  if (gone(model)) { quiet(); return; }
   asked.set(model, due(model));
   model.send({ act, with: values });
   if (act === "refresh") return;
@@ -37,7 +38,7 @@ const ask = (model, act, ...values) => {
 const silences = new EventTarget(); // a model of anywidget has no events of its own making
 
 const button = (model, word, act, { primary = false, values = () => [], off = "", always = false, name } = {}) => {
-  const why = () => (gone.has(model) ? GONE : off || (always ? "" : model.get("busy")));
+  const why = () => (gone(model) ? GONE : off || (always ? "" : model.get("busy")));
   return el("button", {
     class: primary ? "nbt-primary" : "", type: "button", text: word, "data-key": `button-${name ?? word}`,
     title: why() || undefined, "aria-disabled": why() ? "true" : undefined,
@@ -144,8 +145,8 @@ const panel = (kind, label, draw) => ({
     root.append(box);
     let silent = false, spoken = 0;
     const speak = () => {
-      const text = gone.has(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
-      said.classList.toggle("nbt-seen", gone.has(model) || silent || Boolean(model.get("busy")));
+      const text = gone(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
+      said.classList.toggle("nbt-seen", gone(model) || silent || Boolean(model.get("busy")));
       if (said.textContent !== text) said.textContent = text;
     };
     const paint = () => {
@@ -177,8 +178,8 @@ const panel = (kind, label, draw) => ({
     const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
     const names = ["view", "code", "busy", "error", "said"].map((name) => `change:${name}`).join(" ");
     const heard = () => { silent = false; speak(); };
-    const silence = () => { if (gone.has(model)) soon(); else { silent = true; speak(); } };
-    const end = () => { gone.add(model); soon(); }; // said by the front end when it cuts a kernel's widgets off
+    const silence = () => { if (gone(model)) soon(); else { silent = true; speak(); } };
+    const end = () => { lost.add(model.get("still_id")); soon(); }; // said by the front end when it cuts a kernel's widgets off
     model.on(names, soon);
     model.on("comm_live_update", end);
     model.on("change:heard", heard);
