@@ -13,7 +13,7 @@ from browser.lab import OpenNotebook
 from browser.panels import axe, shot
 
 pytestmark = pytest.mark.browser
-SECONDS = 240  # it takes less than 90 s on two free cores, which a browser shares here
+SECONDS = 400  # it takes less than 90 s on two free cores, which a browser shares here
 PANELS = ("data", "freeze", "finder", "monitor", "evaluate")
 
 
