@@ -74,8 +74,8 @@ class Held:
             before, after = [a for a in at if a < cut.first], [a for a in at if a > cut.first]
             if before and after:
                 share = (cut.first - before[-1]) / (after[0] - before[-1])
-                ends = self._known(before[-1], cut.norms), self._known(after[0], cut.norms)
-                return {name: between(*(end[name] for end in ends), share) for name in ("live", "kept")}
+                one, other = (self._known(first, cut.norms) for first in (before[-1], after[0]))
+                return {name: between(one[name], other[name], share) for name in ("live", "kept")}
         return self._measure(cut)
 
     def _known(self, first: int, norms: str) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class FreezePanel(Panel):
 
     def look(self) -> dict[str, Any]:
         tuner = self.tuner
-        plan, rates, depths = tuner.plan, _rates(tuner), self._depths()
+        plan, rates = tuner.plan, _rates(tuner)
+        depths = self._depths([group.name for group in plan.groups])
         first, norms, probes = len(plan.still), plan.norms, {place["at"]: place for place in depths}
         slopes = tuner.trace.slopes  # of the last step that was trained
         groups = [self._group(at, group, at < first, rates.get(group.name)) for at, group in enumerate(plan.groups)]
@@ -151,8 +152,7 @@ class FreezePanel(Panel):
             return [1.0] * len(sizes)
         return [max(_LEAST, size / sum(sizes)) for size in sizes]
 
-    def _depths(self) -> list[dict[str, Any]]:
-        names = [group.name for group in self.tuner.plan.groups]
+    def _depths(self, names: list[str]) -> list[dict[str, Any]]:
         places = [] if self._depth is None else self._depth.places
         return [
             {"at": names.index(p.first), "value": p.accuracy.value, "low": p.accuracy.low, "high": p.accuracy.high}
