@@ -195,14 +195,13 @@ def _sorted(subject: Subject) -> Iterator[Finding]:
         return
     values = found.values[places]
     _, counts = np.unique(values, return_counts=True)
-    changes, mixed = (
-        int((values[1:] != values[:-1]).sum()),
-        (len(values) - 1) * (1 - ((counts / len(values)) ** 2).sum()),
-    )
+    changes = int((values[1:] != values[:-1]).sum())
+    mixed = (len(values) - 1) * (1 - ((counts / len(values)) ** 2).sum())
     if len(counts) > 1 and mixed > 2 * len(counts) and changes - (len(counts) - 1) < _MIXED * mixed:
         yield Finding(
-            "warn", "order", f"the {len(values):,} training items come class by class: the class changes {changes:,} times "
-            f"from one item to the next, {mixed:,.0f} times where they are mixed.",
+            "warn", "order",
+            f"the {len(values):,} training items come class by class: the class changes {changes:,} times from one item "
+            f"to the next, {mixed:,.0f} times where they are mixed.",
             "A batch holds one class or two, and the model forgets the others.", "shuffle=True for the training loader",
         )  # fmt: skip
 

@@ -66,13 +66,10 @@ def _too_large(subject: Subject, size: int, step: Callable[[int], None]) -> Find
     found, loader = largest(max(1, size // 2), step), subject.loaders["training"]
     if found.fits is None:
         down = size if found.lacked is None else found.lacked
-        do = f"a smaller model, or more of it frozen: steps down to {down} items lack memory too"
+        one = f"; one of {found.failed} fails otherwise ({found.error})" if found.failed else ""
+        do = f"a smaller model, or more of it frozen: a step of {down} items lacks memory too{one}"
     else:
-        how = (
-            f"for dl in learn.dls.loaders: dl.bs = {found.fits}"
-            if hasattr(loader, "bs")
-            else f"batch_size={found.fits}"
-        )
+        how = f"{'for dl in learn.dls.loaders: dl.bs' if hasattr(loader, 'bs') else 'batch_size'} = {found.fits}"
         do = f"{how}, with which a step was made"
     return Finding("stop", "memory", f"a step of {size} items runs out of memory.",
                    "Training would end at its first step.", do)  # fmt: skip

@@ -128,7 +128,8 @@ def monitors(subject: Subject) -> Iterator[Finding]:
             kind = type(callback).__name__
             yield Finding(
                 "warn", "monitor", f"{kind} takes a higher {name} for a better one.",
-                "It keeps the worst state, or stops while it still improves.", f"{kind}(monitor={name!r}, comp=np.less)",
+                "It keeps the worst state, or stops while it still improves.",
+                f"{kind}(monitor={name!r}, comp=np.less)",
             )  # fmt: skip
         if isinstance(name, str) and name not in known:
             yield Finding(

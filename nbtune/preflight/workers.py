@@ -37,12 +37,14 @@ def workers(subject: Subject) -> Iterator[Finding]:
     here = _alone(loader)
     if not count:
         if here > _LONG and cores > 1:
-            yield Finding("note", "workers", f"items take about {seconds(here)} an epoch, fetched in the kernel itself.",
+            yield Finding("note", "workers", f"items take about {seconds(here)} an epoch, without workers.",
                           f"{cores} cores can share that.", f"num_workers={min(cores, 4)}")  # fmt: skip
     elif here < _LONG and (first := _first(loader)) > here:
         yield Finding(
-            "warn", "workers", f"{count} workers give their first batch after {seconds(first)}, in every epoch; the kernel "
-            f"itself takes {seconds(here)} for all items.", "Processes are started that are not needed.", "num_workers=0",
+            "warn", "workers",
+            f"{count} workers give their first batch after {seconds(first)}, in every epoch; the kernel itself takes "
+            f"{seconds(here)} for all items.",
+            "Processes are started that are not needed.", "num_workers=0",
         )  # fmt: skip
     elif count > cores:
         yield Finding("warn", "workers", f"{count} workers share {cores} cores.",

@@ -97,11 +97,8 @@ def _none_fits(short: str, found: Fit, what: str, smaller: str) -> TrainingError
 
 
 def _set_size(verb: str, loader: Any, size: int) -> str:
-    fastai = hasattr(loader, "bs")
-    how = (
-        f"for dl in tuner.learn.dls.loaders: dl.bs = {size}" if fastai else f"build the loaders with batch_size={size}"
-    )
-    return f"{how}; then tuner.{verb}(...) again."
+    how = "for dl in tuner.learn.dls.loaders: dl.bs" if hasattr(loader, "bs") else "build the loaders with batch_size"
+    return f"{how} = {size}; then tuner.{verb}(...) again."
 
 
 def _step(verb: str, tuner: Any) -> Callable[[int], None]:
@@ -145,6 +142,6 @@ def _cuda_in_worker(verb: str) -> TrainingError:
     return TrainingError(
         f"{verb}() got no batch: an item uses CUDA in a worker process of the loader.",
         rule="workers begin as copies of this kernel; once CUDA was started in it, they cannot use CUDA.",
-        likely="a dataset or an item transform that puts its tensors on the GPU; the batch is moved there later anyway.",
+        likely="a dataset or an item transform that puts its tensors on the GPU; a batch is moved there anyway.",
         next="build the DataLoaders with num_workers=0, or leave items on the CPU.",
     )
