@@ -9,11 +9,9 @@ from typing import Any
 
 from nbtune._cut import Cut
 from nbtune.phases import Phase
-from nbtune.preflight import data, machine, training
-from nbtune.preflight.copies import copies
+from nbtune.preflight import copies, data, machine, training, workers
 from nbtune.preflight.subject import Subject
 from nbtune.preflight.values import Finding, Preflight, first_line
-from nbtune.preflight.workers import workers
 from nbtune.transaction import untouched
 
 __all__ = ["CHECKS", "Finding", "Preflight", "preflight"]
@@ -28,9 +26,9 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
     training.metrics,
     training.monitors,
     training.normalisation,
-    copies,
+    copies.copies,
     data.order,
-    workers,
+    workers.workers,
     machine.device,
     machine.memory,
     machine.time,

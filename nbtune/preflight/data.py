@@ -200,8 +200,8 @@ def _sorted(subject: Subject) -> Iterator[Finding]:
     if len(counts) > 1 and mixed > 2 * len(counts) and changes - (len(counts) - 1) < _MIXED * mixed:
         yield Finding(
             "warn", "order",
-            f"the {len(values):,} training items come class by class: the class changes {changes:,} times from one item "
-            f"to the next, {mixed:,.0f} times where they are mixed.",
+            f"the {len(values):,} training items come class by class: the class changes {changes:,} times from one "
+            f"item to the next, {mixed:,.0f} times where they are mixed.",
             "A batch holds one class or two, and the model forgets the others.", "shuffle=True for the training loader",
         )  # fmt: skip
 
