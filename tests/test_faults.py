@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,9 +183,10 @@ def forks() -> Iterator[Forks]:
 def kept(path: Path) -> tuple[int, int, int]:
     """Phase, whole epochs and batches of the newest whole checkpoint."""
     value, _ = RunFolder(path).load()
-    queue = Queue()
+    queue, history = Queue(), value["history"]
     queue.put(value["queue"])
-    return queue.place(nt.History(tuple(value["history"]["rows"])))
+    phases = [SimpleNamespace(number=phase["number"]) for phase in history["phases"]]
+    return queue.place(SimpleNamespace(rows=history["rows"], phases=phases))  # type: ignore[arg-type]
 
 
 @pytest.mark.survives(

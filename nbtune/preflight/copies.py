@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -57,7 +59,7 @@ def _of_content(splits: Mapping[str, Any]) -> Iterator[Finding]:
         marks[split] = _marks(loader, perf_counter() + (ends - perf_counter()) / (len(splits) - len(marks)))
     (_, first), *others = marks.items()
     train = set(first)
-    within = 1 - len(train) / max(1, len(first))  # copies of training items in training itself
+    twins = sum(count for count in Counter(first).values() if count > 1) / max(1, len(first))  # in training itself
     for split, own in others:
         if not (first and own):
             continue
@@ -65,7 +67,8 @@ def _of_content(splits: Mapping[str, Any]) -> Iterator[Finding]:
         counts = [len(loader.dataset) for loader in (splits["training"], splits[split])]
         part = "" if [len(first), len(own)] == counts else f" ({len(first):,} and {len(own):,} compared)"
         if shared:
-            usual = within >= shared / len(own)  # as a table with few distinct rows has by chance
+            # As a table with few distinct rows has by chance; two standard errors are allowed.
+            usual = twins > 0 and twins + 2 * math.sqrt(twins * (1 - twins) / len(own)) >= shared / len(own)
             yield _leak(split, shared, len(own), "equal to a training item to the last bit", part, usual)
         elif part:
             yield Finding("note", "copies", f"no {split} item equals a training item, as far as looked{part}.")
