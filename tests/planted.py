@@ -12,7 +12,7 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 from fastai.losses import BCEWithLogitsLossFlat, CrossEntropyLossFlat
-from fastai.metrics import F1Score, accuracy, mae
+from fastai.metrics import F1Score, accuracy
 from torch import nn
 from torch.utils.data import DataLoader as TorchLoader
 
@@ -148,6 +148,10 @@ def whole(model: nn.Module) -> Any:
     return learner(model=model, splitter=lambda net: [list(net.parameters())])
 
 
+def class_mae(out: Any, y: Any) -> Any:
+    return (out.argmax(1) - y).abs().float().mean()
+
+
 def nan_metric(out: Any, y: Any) -> Any:
     return out.sum() * float("nan")
 
@@ -184,7 +188,8 @@ FAULTS: dict[str, tuple[Callable[[], Any], str, str, str]] = {
     "class by class, torch's loader": (lambda: class_by_class(torch_loader), "warn", "order", "changes 9 times"),
     "a constant column": (lambda: one_column(tabular()), "warn", "inputs", "at place 1 are the same"),
     "a monitor the wrong way": (
-        lambda: learner(metrics=mae, cbs=EarlyStoppingCallback(monitor="mae")), "warn", "monitor", "higher mae"),
+        lambda: learner(metrics=class_mae, cbs=EarlyStoppingCallback(monitor="class_mae")), "warn", "monitor",
+        "higher class_mae"),
     "a metric that is no number": (lambda: learner(metrics=nan_metric), "warn", "metrics", "is nan"),
     "a stream of its own": (lambda: learner(loader={"after_item": Own()}), "warn", "order", "two different"),
 }  # fmt: skip
