@@ -37,7 +37,7 @@ CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
 # What a check needs in order: findings of severity stop on these would fail it too. A step on labels out of range ends
 # the kernel where it is made on a GPU.
 _STEP = ("batch", "batch size", "labels", "loss")
-_NEEDS = {training.loss: _STEP[:3], machine.memory: _STEP, machine.time: (*_STEP, "step")}
+_NEEDS: dict[Any, tuple[str, ...]] = {training.loss: _STEP[:3], machine.memory: _STEP, machine.time: (*_STEP, "step")}
 _ORDER = ("stop", "warn", "note")
 
 

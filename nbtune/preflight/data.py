@@ -189,7 +189,7 @@ def order(subject: Subject) -> Iterator[Finding]:
 def _sorted(subject: Subject) -> Iterator[Finding]:
     """Do the items come class by class?"""
     loader, found = subject.loaders["training"], subject.targets["training"]
-    size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None)
+    size: int = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 0
     places = _places(loader, found.items) if found.classes and found.whole and size else []
     if not places or len(places) <= size or max(places) >= found.items:
         return
@@ -212,5 +212,5 @@ def _places(loader: Any, count: int) -> list[int]:
         return []
     if isinstance(loader, FastaiLoader):
         return [int(place) for place in loader.get_idxs()] if loader.indexed and loader.n else []
-    sampler = getattr(loader, "sampler", None)
+    sampler: Any = getattr(loader, "sampler", None)
     return [int(place) for place in sampler] if hasattr(loader, "batch_size") and hasattr(sampler, "__iter__") else []

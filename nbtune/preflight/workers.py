@@ -69,7 +69,7 @@ def _alone(loader: Any) -> float:
     fetch(loader, places[:1])  # what is opened or imported once
     began = perf_counter()
     fetch(loader, places)
-    return (perf_counter() - began) * loader.n / len(places)
+    return (perf_counter() - began) * float(loader.n) / len(places)
 
 
 def _first(loader: Any) -> float:
