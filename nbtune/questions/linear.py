@@ -56,6 +56,7 @@ class Crossed:
     classes: Any  # int [classes], sorted: the targets of the columns
     c: float
     folds: int
+    partial: bool = False  # stopped before all values of C were tried
 
 
 def crossed(x: Any, targets: Any, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]) -> Crossed:
@@ -68,10 +69,10 @@ def crossed(x: Any, targets: Any, seed: int, stopped: Callable[[], bool], tick: 
     probs = np.full((len(targets), len(classes)), np.nan)
     with _threads(x.size), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
-        c, _ = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
+        c, partial = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
         for rest, out in folds:
             probs[out] = _model(c, 1000).fit(x[rest], targets[rest]).predict_proba(x[out])
-    return Crossed(probs, classes, c, len(folds))
+    return Crossed(probs, classes, c, len(folds), partial)
 
 
 def labels(columns: Sequence[torch.Tensor]) -> Any:
