@@ -77,7 +77,9 @@ class Task:
 
         A table takes "tabular" (fastai's model; `layers=[200, 100]`), a model of a table that `nt.load` gives (its
         weights, categories, fillings and scale; a fresh head for another vocab), or a network of (codes, numbers), of
-        numbers alone where there are no categories. `size`: what a network of one's own is given where pictures differ.
+        numbers alone where there are no categories. `size`: the side of the input, where it is not to be the one that
+        a body was trained at, and for a network of one's own where pictures differ. `weights`: a file of weights for
+        a body by name, in the place of the published ones.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
