@@ -12,7 +12,7 @@ from nbtune._version import __version__
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-    from nbtune import bodies, rates, recipes, tasks
+    from nbtune import bodies, lessons, rates, recipes, tasks
     from nbtune.bundle import Model, load
     from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
@@ -52,6 +52,7 @@ _HOMES = {
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
+    "lessons": "nbtune.lessons",
     "rates": "nbtune.rates",
     "recipes": "nbtune.recipes",
     "tasks": "nbtune.tasks",
@@ -78,6 +79,7 @@ __all__ = [
     "__version__",
     "bodies",
     "features",
+    "lessons",
     "load",
     "rates",
     "recipes",
