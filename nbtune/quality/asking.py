@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nbtune.bodies.own import first_line
 from nbtune.errors import InputTypeError
 from nbtune.quality import classes, columns, straddling
 from nbtune.quality.curve import FITS, Curve, learning_curve
@@ -150,8 +151,8 @@ class _Look:
         }  # fmt: skip
 
     def _duplicates(self) -> None:
-        seen, at = self._seen, {(s, name): 0 for s in SPLITS for name in getattr(self.task, s).ids}
-        at = {name: number for number, name in enumerate(at)}
+        seen, names = self._seen, [(split, name) for split in SPLITS for name in getattr(self.task, split).ids]
+        at = {name: number for number, name in enumerate(names)}
         rows = seen.rows(*SPLITS)
         offset = dict(zip(SPLITS, np.cumsum([0, len(self.task.train), len(self.task.valid)]).tolist(), strict=True))
         place = np.array([offset[seen.where[row][0]] + seen.where[row][1] for row in rows], dtype=np.int64)
@@ -180,7 +181,8 @@ class _Look:
                 else "every item is alone in its class." if least < 2 else "there is one class."
             )  # fmt: skip
             return
-        with progress("labels", PROBES, "fit") as tick:
+        linear = task.kind == "single" and not self.table
+        with progress("labels", PROBES if linear else 5, "fit") as tick:
             read, how, self.c = doubts(seen.vectors[rows], y, task.kind, self.table, self.seed, self.stopped, tick)
         judge = {"single": wrong_classes, "multi": wrong_sets, "regression": wrong_numbers}[task.kind]
         self.wrong = judge(read, y, names, task.vocab)
@@ -205,7 +207,7 @@ class _Look:
         try:
             self.domain = fit(self.model, self.body, self.task.train.x)
         except Exception as error:  # of a network that cannot run as it is: the other questions stand
-            self.skipped["domain"] = f"the network failed: {str(error).splitlines()[0][:90]}"
+            self.skipped["domain"] = f"the network failed: {first_line(error)}"
         self._found(said_of_domain(self.domain, self.body, self.task.train.x))
 
     def _shifts(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,12 @@ from nbtune.quality.stopping import Stopped
 from nbtune.questions.linear import Crossed, crossed
 from nbtune.tasks._marks import COLUMNS
 
-__all__ = ["MARKS", "Doubts", "doubts", "forest", "wrong_classes", "wrong_numbers", "wrong_sets"]
+__all__ = ["LEAST", "MARKS", "doubts", "forest", "wrong_classes", "wrong_numbers", "wrong_sets"]
 
 MARKS = (*COLUMNS, "now", "sure")
 LEAST = 20  # items from which labels are judged
 FAR = 4.5  # robust standard deviations of a residual: one in 150,000 of a normal distribution
 _TREES, _MOST = 100, 5000  # of a forest, and rows that each of its trees is fitted on
-
-
-@dataclass(frozen=True, eq=False)
-class Doubts:
-    """`marks`: a row a likely wrong label, surest first. `judged` items; `why` says how, or why not."""
-
-    marks: pd.DataFrame
-    judged: int
-    why: str
-    c: float = float("nan")  # of the probe, nan where there is none
 
 
 def doubts(

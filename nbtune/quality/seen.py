@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from nbtune._cut import Cut
+from nbtune.bodies.own import first_line
 from nbtune.cache.boundary import boundary, captured, resting
 from nbtune.errors import FreezeError
 from nbtune.groups import split as groups_of
@@ -18,7 +19,6 @@ from nbtune.quality.stopping import Stopped
 from nbtune.questions.pooling import pooled
 from nbtune.questions.trials import progress
 from nbtune.tasks._ready import Decoding
-from nbtune.tasks.items import Items
 from nbtune.tasks.stacks import lazy
 
 __all__ = ["SIDE", "Plain", "Seen", "look"]
@@ -70,11 +70,14 @@ def look(splits: dict[str, Any], body: Any, model: Any, stopped: Callable[[], bo
     """Vectors and small pictures of all `splits` (name → images of a split, as `Items.x`).
 
     `body` prepares; `model` None: pixels of small pictures stand in for features, as for a model that has no still
-    part. Raises Stopped.
+    part. Raises Stopped, and where no item of a split can be read what reading raised.
     """
     reader = _Reader(body, stopped)
     with progress("features", sum(-(-len(x) // _BATCH) for x in splits.values()), "batch") as tick:
         vectors, said = _features(reader, model, splits, tick)
+    for name, x in splits.items():
+        if reader.cause is not None and all((name, place) in reader.broken for place in range(len(x))):
+            raise reader.cause  # nothing of it is a picture: not broken files, but another kind of thing
     thumbs = np.concatenate(reader.thumbs) if reader.thumbs else np.zeros((0, SIDE, SIDE), np.uint8)
     where = tuple(reader.read)
     by = {name: np.array([i for i, (split, _) in enumerate(where) if split == name], dtype=np.int64) for name in splits}
@@ -89,6 +92,7 @@ class _Reader:
         self.thumbs: list[npt.NDArray[np.uint8]] = []
         self.read: list[tuple[str, int]] = []
         self.broken: dict[tuple[str, int], str] = {}
+        self.cause: Exception | None = None  # of the first that is broken
 
     def batches(self, splits: dict[str, Any], tick: Callable[[], None]) -> Iterator[torch.Tensor]:
         for split, x in splits.items():
@@ -116,7 +120,8 @@ class _Reader:
                 kept.append(self._prepared(x, range(place, place + 1)))
                 self.read.append((split, place))
             except Exception as error:
-                self.broken[split, place] = str(error).splitlines()[0][:120] or type(error).__name__
+                self.broken[split, place] = first_line(error)
+                self.cause = self.cause or error
         return torch.cat(kept) if kept else torch.zeros((0, self.body.channels, *self.body.size), dtype=torch.uint8)
 
     def _prepared(self, x: Any, places: range) -> torch.Tensor:
@@ -144,12 +149,15 @@ def _features(
         return _joined(parts), f"pixels of pictures reduced to {_SMALL}×{_SMALL}"
     cut, where, averaged = Cut(tuple(groups), len(groups) - 1), None, ""
     device = next((t.device for t in model.parameters()), torch.device("cpu"))
+    whole = True  # the still part hands over at one place
     with resting(model):
         for batch in reader.batches(splits, tick):
-            given = reader.body.normalise(batch.to(device))
+            given = reader.body.normalise(batch.to(device)) if whole else batch
             try:
-                where = where or boundary(model, cut, given)
+                where = where or (boundary(model, cut, given) if whole else None)
             except FreezeError:
+                whole = False
+            if where is None:
                 parts.append(_pixels(batch))
                 continue
             vectors, averaged = pooled(captured(model, where, given))
@@ -176,8 +184,3 @@ def _thumbs(batch: torch.Tensor) -> npt.NDArray[np.uint8]:
     if grey.shape[-2:] != (SIDE, SIDE):
         grey = torch.nn.functional.interpolate(grey, (SIDE, SIDE), mode="bilinear", antialias=True)
     return grey[:, 0].round().clamp(0, 255).to(torch.uint8).numpy()
-
-
-def items_of(x: Any, y: Any) -> Items:
-    """Items without ids of their own, for data that have no labels."""
-    return Items(x, y, tuple(f"new {place}" for place in range(len(x))))
