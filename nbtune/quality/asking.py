@@ -15,7 +15,7 @@ from nbtune.quality import classes, columns, straddling
 from nbtune.quality.curve import FITS, Curve, learning_curve
 from nbtune.quality.domain import Domain, fit, said_of_domain
 from nbtune.quality.duplicates import DUPLICATES, Pair, said_of_duplicates, twins
-from nbtune.quality.labels import LEAST, doubts, wrong_classes, wrong_numbers, wrong_sets
+from nbtune.quality.labels import LEAST, read, wrong_classes, wrong_numbers, wrong_sets
 from nbtune.quality.near import near_pictures, near_rows, steps
 from nbtune.quality.said import said_of_curve, said_of_doubts, said_of_far, said_of_shift, unreadable
 from nbtune.quality.seen import Seen, look
@@ -24,6 +24,7 @@ from nbtune.quality.stopping import Stopped
 from nbtune.quality.subject import network, new_inputs, readable, reseed
 from nbtune.quality.table import seen_rows
 from nbtune.quality.value import Quality, no_marks
+from nbtune.quality.words import percent
 from nbtune.questions.checks import check_seed
 from nbtune.questions.linear import FITS as PROBES
 from nbtune.questions.trials import progress
@@ -181,14 +182,17 @@ class _Look:
                 else "every item is alone in its class." if least < 2 else "there is one class."
             )  # fmt: skip
             return
-        linear = task.kind == "single" and not self.table
-        with progress("labels", PROBES if linear else 5, "fit") as tick:
-            read, how, self.c = doubts(seen.vectors[rows], y, task.kind, self.table, self.seed, self.stopped, tick)
+        steps_ = {"single": PROBES, "multi": 10, "regression": 5}[task.kind]
+        vectors = seen.vectors[rows].astype(np.float64)
+        spread = vectors.std(0)
+        with progress("labels", steps_, "fit") as tick:
+            found = read((vectors - vectors.mean(0)) / np.where(spread > 1e-12, spread, 1), y, task.kind, self.seed,
+                         self.stopped, tick)  # fmt: skip
         judge = {"single": wrong_classes, "multi": wrong_sets, "regression": wrong_numbers}[task.kind]
-        self.wrong = judge(read, y, names, task.vocab)
-        self.judged = f"{how} on {seen.said}"
-        alone = int(np.isnan(read.probs).any(1).sum()) if task.kind == "single" else 0
-        self._found(said_of_doubts(self.wrong, len(rows) - alone, alone, self.judged, task.kind))
+        self.wrong = judge(found.values, y, names, task.vocab)
+        agrees = "" if np.isnan(found.agrees) else f", which first read {percent(found.agrees)} as labelled"
+        self.judged, self.c = f"{found.how} on {seen.said}{agrees}", found.c or float("nan")
+        self._found(said_of_doubts(self.wrong, len(rows) - found.alone, found.alone, self.judged, task.kind))
 
     def _judged(self) -> tuple[Any, Any, list[tuple[str, str]]]:
         """Rows, targets and names of the training and validation items that could be read."""
@@ -243,7 +247,7 @@ class _Look:
             return
         with progress("learning curve", FITS, "fit") as tick:
             self.curve = learning_curve(
-                parts[0], parts[1], task.kind, self.table, self.c, self.seed, self.stopped, tick
+                parts[0], parts[1], task.kind, self.c, self.seed, self.stopped, tick
             )  # fmt: skip
         if self.curve is None:
             self.skipped["learning curve"] = f"{len(parts[0][1])} training items are too few to take parts of."

@@ -11,7 +11,6 @@ import numpy as np
 
 from nbtune._display import COLD, GREY, WARM, Chart, chart, html_table, html_value
 from nbtune.evaluate.intervals import Estimate
-from nbtune.quality.labels import forest
 from nbtune.quality.stopping import Stopped
 from nbtune.quality.words import band
 from nbtune.questions.linear import DEFAULT_C
@@ -107,7 +106,7 @@ class Curve:
 
 
 def learning_curve(
-    train: tuple[Any, Any], valid: tuple[Any, Any], kind: str, table: bool, c: float, seed: int,
+    train: tuple[Any, Any], valid: tuple[Any, Any], kind: str, c: float, seed: int,
     stopped: Callable[[], bool], tick: Callable[[], None],
 ) -> Curve | None:  # fmt: skip
     """Fit on halves, quarters and so on of `train` (vectors, targets), five draws each; measure on `valid`.
@@ -129,10 +128,10 @@ def learning_curve(
             if stopped():
                 raise Stopped("learning curve")
             places = _part(y, size, kind, seed + draw)
-            right[-1].append(_fit(x[places], y[places], vx, vy, kind, table, c, seed + draw))
+            right[-1].append(_fit(x[places], y[places], vx, vy, kind, c))
             tick()
     points, twice, gain = _estimates(sizes, right, kind, seed)
-    model = "A random forest" if table else "A linear probe"
+    model = "Ridge regression" if kind == "regression" else "A linear probe"
     metric = "R²" if kind == "regression" else "accuracy"
     return Curve(sizes, tuple(map(tuple, right)), points, twice, gain, metric, len(vy), model)
 
@@ -159,15 +158,13 @@ def _part(y: Any, size: int, kind: str, seed: int) -> Any:
     return np.sort(np.concatenate([first, draw.permutation(rest)[: max(0, size - len(first))]]))
 
 
-def _fit(x: Any, y: Any, vx: Any, vy: Any, kind: str, table: bool, c: float, seed: int) -> Any:
+def _fit(x: Any, y: Any, vx: Any, vy: Any, kind: str, c: float) -> Any:
     """Of classes which validation items are read rightly, of numbers their squared errors over the variance."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
     mean, spread = x.mean(0), x.std(0)
     spread = np.where(spread > 1e-12, spread, 1)
-    if table:
-        model = forest(kind, len(x), seed)
-    elif kind == "regression":
+    if kind == "regression":
         model = RidgeCV(alphas=np.logspace(-1, 5, 13))
     else:
         model = LogisticRegression(C=DEFAULT_C if np.isnan(c) else c, max_iter=300)

@@ -10,29 +10,57 @@ import numpy as np
 import pandas as pd
 
 from nbtune.quality.stopping import Stopped
-from nbtune.questions.linear import Crossed, crossed
+from nbtune.questions.linear import DEFAULT_C, Crossed, crossed
 from nbtune.tasks._marks import COLUMNS
 
-__all__ = ["LEAST", "MARKS", "doubts", "forest", "wrong_classes", "wrong_numbers", "wrong_sets"]
+__all__ = ["LEAST", "MARKS", "Read", "Stops", "Ticks", "read", "wrong_classes", "wrong_numbers", "wrong_sets"]
 
 MARKS = (*COLUMNS, "now", "sure")
 LEAST = 20  # items from which labels are judged
+DOUBTED = 0.05  # probability of the given label, below which it is doubted
 FAR = 4.5  # robust standard deviations of a residual: one in 150,000 of a normal distribution
-_TREES, _MOST = 100, 5000  # of a forest, and rows that each of its trees is fitted on
+_SURER = 30.0  # times C, where what is doubted no longer counts
+_FOLDS = 5
+
+Stops = Callable[[], bool]
+Ticks = Callable[[], None]
 
 
-def doubts(
-    x: Any, y: Any, kind: str, table: bool, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]
-) -> tuple[Any, str, float]:
-    """(what is read [n] of each item, or its probabilities, by a model fitted without it; how; C). Raises Stopped."""
-    if kind == "single" and not table:
-        found = crossed(x, y, seed, _raising(stopped), tick)
-        return found, f"a linear probe in {found.folds}-fold cross-validation (C {found.c:g})", found.c
-    said = "a random forest" if table else "a linear probe"
-    return _held_out(x, y, kind, table, seed, stopped, tick), f"{said} in 5-fold cross-validation", float("nan")
+class Read:
+    """What probes read of items that they were not fitted on, and how."""
+
+    def __init__(self, values: Any, how: str, agrees: float, c: float, alone: int = 0) -> None:
+        self.values, self.how = values, how  # a `Crossed`; probabilities [n, k] of labels; numbers [n, k]
+        self.agrees = agrees  # share of the items that the first probe reads as labelled; nan of numbers
+        self.c, self.alone = c, alone  # items that are not judged
 
 
-def _raising(stopped: Callable[[], bool]) -> Callable[[], bool]:
+def read(x: Any, y: Any, kind: str, seed: int, stopped: Stops, tick: Ticks) -> Read:
+    """Read every item twice by probes that were fitted without it: the second ones without the items then doubted.
+
+    A wrong label pulls a probe towards itself, so that the first reading is unsure of it; left out, it cannot.
+    Source: Northcutt, Jiang & Chuang (2021), Confident learning (prune, then fit again). Raises Stopped.
+    """
+    if kind == "regression":
+        return Read(
+            _numbers(x, y, seed, stopped, tick), "ridge regression in 5-fold cross-validation", float("nan"), 0.0
+        )
+    if kind == "multi":
+        first = _sets(x, y, np.ones(len(y), dtype=bool), DEFAULT_C, seed, stopped, tick)
+        keep = ((first > 0.5) == y).all(1)
+        agrees = float(((first > 0.5) == y).mean())
+        keep = keep if keep.sum() >= LEAST else np.ones(len(y), dtype=bool)
+        second = _sets(x, y, keep, _SURER * DEFAULT_C, seed, stopped, tick)
+        return Read(second, "linear probes in 5-fold cross-validation, twice", agrees, DEFAULT_C)
+    found = crossed(x, y, seed, _raising(stopped), tick)
+    judged = ~np.isnan(found.probs).any(1)
+    same = found.classes[np.nan_to_num(found.probs).argmax(1)] == y
+    again = crossed(x, y, seed, _raising(stopped), tick, c=_SURER * found.c, keep=same | ~judged)
+    how = f"a linear probe in {found.folds}-fold cross-validation (C {found.c:g}), twice"
+    return Read(again, how, float(same[judged].mean()), found.c, int((~judged).sum()))
+
+
+def _raising(stopped: Stops) -> Stops:
     def ask() -> bool:
         if stopped():
             raise Stopped("wrong labels")
@@ -41,115 +69,59 @@ def _raising(stopped: Callable[[], bool]) -> Callable[[], bool]:
     return ask
 
 
-def forest(kind: str, n: int, seed: int) -> Any:
-    """Trees for rows of a table: no scale to choose, and a bounded time."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+def _numbers(x: Any, y: Any, seed: int, stopped: Stops, tick: Ticks) -> Any:
+    """Numbers [n, k] read by ridge regression."""
+    from sklearn.linear_model import RidgeCV
 
-    made = RandomForestRegressor if kind == "regression" else RandomForestClassifier
-    return made(_TREES, max_samples=min(1.0, _MOST / n), min_samples_leaf=2, random_state=seed, n_jobs=1)
+    def fit(rest: Any) -> Any:
+        return RidgeCV(alphas=np.logspace(-1, 5, 13)).fit(x[rest], y[rest]).predict
+
+    return _held_out(x, np.empty((len(y), int(np.prod(y.shape[1:])))), fit, seed, stopped, tick)
 
 
-def _model(kind: str, table: bool, n: int, seed: int) -> Any:
-    from sklearn.linear_model import LogisticRegression, RidgeCV
+def _sets(x: Any, y: Any, keep: Any, c: float, seed: int, stopped: Stops, tick: Ticks) -> Any:
+    """Probabilities [n, k] of each label by a probe of its own."""
+    from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    if table:
-        return forest(kind, n, seed)
-    if kind == "regression":
-        return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-1, 5, 13)))
-    return make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression(C=0.1, max_iter=300)))
+    def fit(rest: Any) -> Any:
+        used = rest[keep[rest]]
+        return OneVsRestClassifier(LogisticRegression(C=c, max_iter=300)).fit(x[used], y[used]).predict_proba
+
+    return _held_out(x, np.empty(y.shape), fit, seed, stopped, tick)
 
 
-def _held_out(
-    x: Any, y: Any, kind: str, table: bool, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]
-) -> Any:
-    """Of classes a `Crossed`, of several labels their probabilities [n, k], of numbers the predictions [n, k]."""
-    classes = np.unique(y) if kind == "single" else np.arange(y.shape[1] if y.ndim > 1 else 1)
-    read = np.full((len(x), len(classes)), np.nan)
-    folds = _folds(y, kind, seed)
-    for rest, out in folds:
-        if stopped():
-            raise Stopped("wrong labels")
+def _held_out(x: Any, into: Any, fit: Callable[[Any], Any], seed: int, stopped: Stops, tick: Ticks) -> Any:
+    from sklearn.model_selection import KFold
+
+    for rest, out in KFold(_FOLDS, shuffle=True, random_state=seed).split(x):
+        _raising(stopped)()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a label that all or none of a fold have
-            model = _model(kind, table, len(rest), seed).fit(x[rest], y[rest])
-        read[out] = _read(model, x[out], kind, classes, y.ndim)
+            warnings.simplefilter("ignore")  # a label that all or none of a fold have; what has not converged
+            into[out] = fit(rest)(x[out]).reshape(len(out), -1)
         tick()
-    return Crossed(read, classes, float("nan"), len(folds)) if kind == "single" else read
+    return into
 
 
-def _folds(y: Any, kind: str, seed: int) -> list[tuple[Any, Any]]:
-    from sklearn.model_selection import KFold, StratifiedKFold
-
-    if kind != "single":
-        return list(KFold(5, shuffle=True, random_state=seed).split(y))
-    classes, counts = np.unique(y, return_counts=True)
-    several = np.flatnonzero(np.isin(y, classes[counts > 1]))
-    alone = np.flatnonzero(~np.isin(y, classes[counts > 1]))
-    if not len(several):
-        return []
-    cut = StratifiedKFold(min(5, int(counts[counts > 1].min())), shuffle=True, random_state=seed)
-    return [(np.concatenate([several[a], alone]), several[b]) for a, b in cut.split(several, y[several])]
-
-
-def _read(model: Any, x: Any, kind: str, classes: Any, axes: int) -> Any:
-    if kind == "regression":
-        return np.asarray(model.predict(x)).reshape(len(x), -1)
-    probs = model.predict_proba(x)
-    if isinstance(probs, list):  # a forest of several labels: one array each, of one column where all are alike
-        columns = zip(probs, model.classes_, strict=True)
-        return np.stack([p[:, list(c).index(1)] if 1 in c else np.zeros(len(x)) for p, c in columns], 1)
-    if kind == "multi":
-        return np.asarray(probs)
-    found = np.zeros((len(x), len(classes)))
-    found[:, np.searchsorted(classes, model.classes_)] = probs
-    return found
-
-
-def wrong_classes(found: Any, y: Any, names: Any, vocab: tuple[str, ...]) -> pd.DataFrame:
-    """Marks on items whose label confident learning doubts; `names`: (split, id) of each item.
-
-    Source: Northcutt, Jiang & Chuang (2021), Confident learning: estimating uncertainty in dataset labels; cleanlab.
-    """
-    from cleanlab.filter import find_label_issues
-
-    judged = np.flatnonzero(~np.isnan(found.probs).any(1))
-    place = np.searchsorted(found.classes, y[judged])
-    probs = found.probs[judged]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that none is judged of
-        doubtful = find_label_issues(place, probs, filter_by="prune_by_noise_rate", n_jobs=1)
-    doubtful &= probs.argmax(1) != place
-    at = judged[doubtful]
-    best = found.probs[at].argmax(1)
-    sure = found.probs[at, best]
-    order = np.argsort(-sure, kind="stable")
-    rows = [
-        (*names[at[i]], "label", vocab[found.classes[best[i]]], vocab[y[at[i]]], float(sure[i])) for i in order
-    ]  # fmt: skip
+def wrong_classes(found: Crossed, y: Any, names: Any, vocab: tuple[str, ...]) -> pd.DataFrame:
+    """Marks on items whose label has a probability below `DOUBTED`, surest first; `names`: (split, id) of each."""
+    probs = np.nan_to_num(found.probs, nan=1.0)  # of one that is not judged no label is doubted
+    given = probs[np.arange(len(y)), np.searchsorted(found.classes, y)]
+    best = probs.argmax(1)
+    at = np.flatnonzero((given < DOUBTED) & (found.classes[best] != y))
+    at = at[np.argsort(given[at] - probs[at, best[at]], kind="stable")]
+    rows = [(*names[i], "label", vocab[found.classes[best[i]]], vocab[y[i]], float(probs[i, best[i]])) for i in at]
     return pd.DataFrame(rows, columns=list(MARKS))
 
 
 def wrong_sets(probs: Any, y: Any, names: Any, vocab: tuple[str, ...]) -> pd.DataFrame:
-    """Items whose set of labels is doubted, a row each label: label, and "has" or "has not" as it is now.
-
-    Source: Thyagarajan et al. (2022), Identifying incorrect annotations in multi-label classification data; cleanlab.
-    """
-    from cleanlab.multilabel_classification.filter import find_multilabel_issues_per_class
-
-    sets = [list(np.flatnonzero(row)) for row in y]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        masks = find_multilabel_issues_per_class(sets, np.clip(probs, 1e-6, 1 - 1e-6), n_jobs=1)
-    rows = []
-    for at, label in zip(*np.nonzero(np.asarray(masks).reshape(len(y), -1)), strict=True):
-        p, has = float(probs[at, label]), bool(y[at, label])
-        if (p > 0.5) != has:
-            sure = 1 - p if has else p
-            rows.append((*names[at], "label", vocab[label], "has" if has else "has not", sure))
-    rows.sort(key=lambda row: -row[-1])
+    """Labels that items should have or should not, a row each: label, and "has" or "has not" as it is now."""
+    given = np.where(y > 0, probs, 1 - probs)
+    pairs = np.argwhere(given < DOUBTED)
+    pairs = pairs[np.argsort(given[tuple(pairs.T)], kind="stable")]
+    rows = [
+        (*names[i], "label", vocab[k], "has" if y[i, k] else "has not", float(1 - given[i, k])) for i, k in pairs
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(MARKS))
 
 
@@ -158,16 +130,16 @@ def wrong_numbers(read: Any, y: Any, names: Any, vocab: tuple[str, ...]) -> pd.D
 
     `sure` is the residual in robust standard deviations of all residuals (median absolute deviation).
     """
-    residuals = y.reshape(read.shape) - read
+    given = y.reshape(read.shape)
+    residuals = given - read
     middle = np.median(residuals, 0)
     spread = 1.4826 * np.median(np.abs(residuals - middle), 0)
     far = np.abs(residuals - middle) / np.where(spread > 0, spread, np.inf)
     at = np.flatnonzero(far.max(1) > FAR)
     at = at[np.argsort(-far[at].max(1), kind="stable")]
     column = far[at].argmax(1)
-    given = y.reshape(read.shape)
     rows = [
         (*names[i], "label", float(read[i, k]), float(given[i, k]), float(far[i, k]))
         for i, k in zip(at, column, strict=True)
-    ]
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=list(MARKS))

@@ -14,11 +14,13 @@ from nbtune.quality.stopping import Stopped
 
 __all__ = ["ALIKE", "components", "near_pictures", "near_rows", "steps"]
 
-ALIKE = 0.97  # correlation after the best turn and shift
-APART = 0.35  # of the distance to what else comes close
+ALIKE = 0.95  # correlation after the best turn and shift
+APART = 0.15  # of the distance to what usually comes close
 _TURNS = tuple(range(-15, 16, 3))  # degrees
-_SHIFT = 4  # pixels of 32
-_NEIGHBOURS = 6
+_SHIFT = 3  # pixels of 32
+BLUR = 1.4  # pixels of 32
+_NEIGHBOURS = 8  # in each space
+_BESIDE = 6  # the seventh nearest is no copy, unless seven or more copies stand there
 _ROWS = 512  # items that are compared with all others at a time
 _PAIRS = 2048
 
@@ -32,15 +34,16 @@ def near_pictures(
     """Pairs of places [p, 2] of pictures that are near duplicates, and how alike they are [p], 1 at most.
 
     Candidates are each picture's nearest neighbours by features and by pixels. They are compared at 32×32, without
-    regard to brightness and contrast, over turns of up to 15° and shifts of up to 4 pixels: a pair counts where its
-    correlation is `ALIKE` or more, and where its distance, 1 less that, is below `APART` of the distance to the
-    nearest of the others. In data whose items all look alike the second rule is the one that tells a copy.
+    regard to brightness and contrast, over turns of up to 15° and shifts of up to 3 pixels: a pair counts where its
+    correlation is `ALIKE` or more, and where its distance, 1 less that, is `APART` or less of the distance to the
+    seventh nearest of either. In data whose items all look alike the second rule is the one that tells a copy.
 
-    Source of the ratio: Lowe (2004), Distinctive image features from scale-invariant keypoints. Raises Stopped.
+    Source of the idea of a ratio: Lowe (2004), Distinctive image features from scale-invariant keypoints.
+    Raises Stopped.
     """
     smooth = _smoothed(thumbs)
     flat = [index for index, one in enumerate(smooth) if float(one.std()) < 1e-3]  # empty: nothing to compare
-    pairs = _candidates([torch.from_numpy(_unit(vectors)), _centred(smooth)], stopped, tick)
+    pairs = _candidates([torch.from_numpy(_unit(vectors)), _centred(smooth).flatten(1)], stopped, tick)
     pairs = pairs[~np.isin(pairs, flat).any(1)]
     alike = _aligned(smooth, pairs, stopped, tick)
     chosen = _chosen(pairs, alike, len(thumbs))
@@ -55,18 +58,22 @@ def _unit(vectors: Any) -> npt.NDArray[np.float32]:
 
 
 def _smoothed(thumbs: Any) -> torch.Tensor:
-    """A slight blur takes away what noise and re-encoding add."""
+    """A blur takes away what noise and re-encoding add."""
     pictures = torch.from_numpy(np.asarray(thumbs, dtype=np.float32) / 255)[:, None]
-    side = torch.exp(-0.5 * torch.arange(-2.0, 3.0) ** 2)
+    side = torch.exp(-0.5 * (torch.arange(-3.0, 4.0) / BLUR) ** 2)
     kernel = (side[:, None] * side[None]) / side.sum() ** 2
-    padded = torch.nn.functional.pad(pictures, (2, 2, 2, 2), mode="replicate")
+    padded = torch.nn.functional.pad(pictures, (3, 3, 3, 3), mode="replicate")
     return torch.nn.functional.conv2d(padded, kernel[None, None])[:, 0]
 
 
 def _centred(pictures: torch.Tensor) -> torch.Tensor:
-    flat = pictures.flatten(1)
-    flat = flat - flat.mean(1, keepdim=True)
-    return flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    """Inside of a circle, which a turn keeps, of mean 0 and length 1; 0 outside."""
+    half = (pictures.shape[-1] - 1) / 2
+    place = torch.arange(pictures.shape[-1]) - half
+    inside = (place[:, None] ** 2 + place[None] ** 2 <= (half - 1) ** 2).float()
+    mean = (pictures * inside).sum((1, 2), keepdim=True) / inside.sum()
+    flat = ((pictures - mean) * inside).flatten(1)
+    return (flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)).view_as(pictures)
 
 
 def _candidates(spaces: Sequence[torch.Tensor], stopped: Callable[[], bool], tick: Ticks) -> Pairs:
@@ -92,15 +99,16 @@ def _aligned(pictures: torch.Tensor, pairs: Pairs, stopped: Callable[[], bool], 
     """The highest correlation of each pair over turns and shifts, by the Fourier shift theorem: float [p]."""
     parts = []
     size = pictures.shape[-1]
-    second = torch.fft.rfft2(_centred(pictures).view_as(pictures))
+    second = torch.fft.rfft2(_centred(pictures)).conj()
     for start in range(0, len(pairs), _PAIRS):
         if stopped():
             raise Stopped("near duplicates")
         one, other = torch.from_numpy(pairs[start : start + _PAIRS]).T
+        once, where = torch.unique(one, return_inverse=True)  # each picture is turned once
         best = torch.full((len(one),), -1.0)
         for degrees in _TURNS:
-            turned = _centred(_turned(pictures[one], degrees)).view(-1, size, size)
-            map_ = torch.fft.irfft2(torch.fft.rfft2(turned) * second[other].conj(), s=(size, size))
+            turned = torch.fft.rfft2(_centred(_turned(pictures[once], degrees)))
+            map_ = torch.fft.irfft2(turned[where] * second[other], s=(size, size))
             near = torch.cat([map_[:, :, : _SHIFT + 1], map_[:, :, -_SHIFT:]], 2)
             near = torch.cat([near[:, : _SHIFT + 1], near[:, -_SHIFT:]], 1)
             best = torch.maximum(best, near.flatten(1).max(1).values)
@@ -123,14 +131,19 @@ def _turned(pictures: torch.Tensor, degrees: float) -> torch.Tensor:
 
 
 def _chosen(pairs: Pairs, alike: Any, n: int) -> npt.NDArray[np.bool_]:
-    """Pairs that are alike, and much closer than what is not alike."""
-    close = alike >= ALIKE
-    beside = np.full(n, 1.0)  # the nearest distance to what is no copy
+    """Pairs that are alike, and much closer than what else comes close to either."""
     distances = 1 - alike
-    for column in (0, 1):
-        np.minimum.at(beside, pairs[~close, column], distances[~close])
-    room = np.minimum(beside[pairs[:, 0]], beside[pairs[:, 1]])
-    return np.asarray(close & (distances <= APART * room), dtype=bool)
+    both = np.concatenate([pairs[:, 0], pairs[:, 1]])
+    order = np.lexsort((np.tile(distances, 2), both))
+    first = np.searchsorted(both[order], np.arange(n))
+    count = np.bincount(both, minlength=n)
+    usual = np.full(n, 1.0)
+    some = count > 0
+    at = first[some] + np.minimum(_BESIDE, count[some] - 1)
+    usual[some] = np.tile(distances, 2)[order][at]
+    usual[count == 1] = 1.0  # nothing else is near it
+    room = np.minimum(usual[pairs[:, 0]], usual[pairs[:, 1]])
+    return np.asarray((alike >= ALIKE) & (distances <= APART * room), dtype=bool)
 
 
 def near_rows(frame: Any, cats: Sequence[str], conts: Sequence[str]) -> Pairs | None:
