@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbtune.history import History
     from nbtune.phases import Phase
     from nbtune.preflight import Preflight
+    from nbtune.quality import Quality
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
@@ -40,6 +41,7 @@ _HOMES = {
     "NbtuneError": "errors",
     "Phase": "phases",
     "Preflight": "preflight",
+    "Quality": "quality",
     "Recipe": "recipes",
     "Report": "evaluate",
     "Still": "freeze",
@@ -69,6 +71,7 @@ __all__ = [
     "NbtuneError",
     "Phase",
     "Preflight",
+    "Quality",
     "Recipe",
     "Report",
     "Still",

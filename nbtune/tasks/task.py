@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nbtune.bodies import Body
+    from nbtune.quality import Quality
     from nbtune.tasks.copies import Copies
     from nbtune.tasks.edited import Edit
 
@@ -130,6 +131,28 @@ class Task:
         from nbtune.tasks.copies import copies
 
         return copies(self)
+
+    def quality(
+        self, body: Any = None, *, new: Any = None, seed: int = 0, stopped: Callable[[], bool] = lambda: False
+    ) -> Quality:
+        """What is wrong with the data, as far as it shows: `.findings`, and `.wrong_labels` and `.duplicates` as marks.
+
+        Asked are gaps, constant columns and columns that tell the label alone; exact and near duplicates, and groups
+        or times that stand in two splits; labels that are likely wrong (Northcutt et al. 2021); class balance; broken
+        files; whether validation items, and `new` ones (pictures or rows that the model will meet, without labels),
+        can be told from training items; and whether more data would help. `body`: a name, a network or a Learner, by
+        whose features pictures are compared, and which is asked whether it knows such pictures; None: by pixels. Rows
+        are compared by their columns. `stopped()` is asked in between; what was found until then is given.
+
+        Labels of the test split are counted and named beside duplicates, and judge nothing. The random streams
+        and the network are as before, to the bit. Texts are not asked yet.
+
+        Raises:
+            InputTypeError, InputError: a body or `new` that do not fit the task, or a bad `seed`.
+        """
+        from nbtune.quality import quality
+
+        return quality(self, body, new=new, seed=seed, stopped=stopped)
 
     def plot(self, each: int = 4) -> Chart:
         """The first `each` training images of at most 20 classes, a column a class; of a table the targets."""
