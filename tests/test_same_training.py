@@ -89,8 +89,9 @@ def test_any_model_plan_and_fixed_transform_train_the_same(
     family: str, first: int, bs: int, drop_last: bool, scaled: bool
 ) -> None:
     transforms = [Scaled()] if scaled and family != "tabular" else []  # rows have their own
-    live, kept = (run(family, first, bs, drop_last, transforms, cache) for cache in ("off", "on"))
-    assert kept["still"].cached
+    live, kept = (run(family, first, bs, drop_last, transforms, cache) for cache in ("off", "auto"))
+    # fastai's tabular model joins two paths after its first group: no single place divides it there
+    assert kept["still"].cached == ((family, first) != ("tabular", 1)), kept["still"].why
     assert not live["still"].cached
     assert torch.equal(live["rng"], kept["rng"])
     if live["whole"]:

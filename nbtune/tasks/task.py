@@ -106,6 +106,19 @@ class Task:
 
         return folds(self, k, seed)
 
+    def few(self, shots: int, seed: int = 0) -> Task:
+        """The same task with `shots` training items a class; more shots at the same seed hold the fewer.
+
+        Validation and test stay as they are. Of a class with no training item there is none here either.
+
+        Raises:
+            InputTypeError, InputError: `shots` is no whole number from 1 to the smallest class, or targets are no
+                classes.
+        """
+        from nbtune.tasks.few import few
+
+        return few(self, shots, seed)
+
     @overload
     def edited(self, marks: Any, dry_run: Literal[False] = False, *, test: str | None = None) -> Task: ...
     @overload
