@@ -15,6 +15,7 @@ from nbtune.tasks._options import check_augment, check_names, check_switch
 from nbtune.tasks._ready import dataset
 from nbtune.tasks._size import check_own, check_weights, size_of
 from nbtune.tasks._tabular import table_body
+from nbtune.tasks._tuned import code_of
 from nbtune.tasks.split import check_seed
 from nbtune.tasks.stacks import Rows, lazy
 from nbtune.tasks.task import Origin, batch_size
@@ -51,7 +52,7 @@ def make_learner(
         raise
     given = {"bs": bs, "augment": augment, "seed": seed, "pretrained": pretrained, **options}
     usual = {"bs": None, "augment": None, "seed": None, "pretrained": True}
-    said = [repr(body) if isinstance(body, str) else "...  # your own network"]
+    said = [repr(body) if isinstance(body, str) else code_of(body) or "...  # your own network"]
     said += [f"{name}={value!r}" for name, value in given.items() if name not in usual or value != usual[name]]
     learn.nbtune_origin = Origin(task, chosen, len(task.vocab), size, bs, f"task.learner({', '.join(said)})", scale)
     return learn
@@ -67,7 +68,7 @@ def _made(
     check_weights(body, weights, pretrained, table)
     chosen: Any
     if table:
-        chosen, model = table_body(task, body, layers)
+        chosen, model = table_body(task, body, layers, pretrained)
     else:
         chosen = _body(task, body, side, weights)
         model = chosen.make(len(task.vocab), pretrained=pretrained) if task.kind != "regression" else (
