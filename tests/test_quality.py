@@ -313,7 +313,7 @@ def test_several_labels_are_judged_one_by_one_and_what_does_not_apply_is_said() 
     y = task.train.y.copy()
     y[:8, 0] = 1 - y[:8, 0]
     quality = with_train(task, y=y).quality("letters")
-    wrong = quality.wrong_labels.query("label == 'round'")
+    wrong = quality.wrong_labels.query("label == 'one'")
     assert len(set(wrong["item"]) & set(task.train.ids[:8])) >= 6
     assert set(wrong["now"]) <= {"has", "has not"}
     assert set(quality.not_asked) >= {"learning curve", "columns that tell the label"}
