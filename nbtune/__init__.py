@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtune._version import __version__
+from nbtune.interrupts import shielded
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
@@ -90,12 +91,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = import_module(_MODULES[name])
-    else:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
+    with shielded():  # torch cannot be imported again in a kernel where its import was broken off
+        if name in _HOMES:
+            value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
+        else:
+            value = import_module(_MODULES[name])
     globals()[name] = value
     return value
 

@@ -17,7 +17,7 @@ import nbtune as nt
 from nbtune.errors import InputError, InputTypeError
 from nbtune.tasks import Items
 from nbtune.transaction import Streams
-from planted import about, bench, few, items_like, patients, split_of, with_train
+from planted_tasks import about, bench, few, items_like, patients, split_of, with_train
 
 
 @pytest.fixture(scope="module")

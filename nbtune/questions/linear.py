@@ -56,6 +56,7 @@ class Crossed:
     classes: Any  # int [classes], sorted: the targets of the columns
     c: float
     folds: int
+    partial: bool = False  # stopped before all values of C were tried
 
 
 def crossed(
@@ -72,15 +73,16 @@ def crossed(
     probs = np.full((len(targets), len(classes)), np.nan)
     with _threads(x.size), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
+        partial = False
         if c is None:
-            c, _ = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
+            c, partial = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
         for rest, out in folds:
             used = rest if keep is None else rest[keep[rest]]
             used = used if len(np.unique(targets[used])) > 1 else rest
             model = _model(c, 1000).fit(x[used], targets[used])
             probs[out] = 0  # of a class of which no item was kept
             probs[out[:, None], np.searchsorted(classes, model.classes_)] = model.predict_proba(x[out])
-    return Crossed(probs, classes, c, len(folds))
+    return Crossed(probs, classes, c, len(folds), partial)
 
 
 def labels(columns: Sequence[torch.Tensor]) -> Any:

@@ -119,7 +119,7 @@ def label_of(task: Task, y: Any) -> str:
     if kind == "single":
         return task.vocab[int(y)]
     if kind == "multi":
-        return ", ".join(name for name, has in zip(task.vocab, y, strict=True) if has)
+        return ", ".join(name for name, has in zip(task.vocab, y, strict=True) if has) or "none"
     return ", ".join(f"{float(number):g}" for number in np.ravel(y))
 
 

@@ -76,8 +76,11 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
-        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
-        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), a model of a table that `nt.load` gives (its
+        weights, categories, fillings and scale; a fresh head for another vocab), or a network of (codes, numbers), of
+        numbers alone where there are no categories. `size`: the side of the input, where it is not to be the one that
+        a body was trained at, and for a network of one's own where pictures differ. `weights`: a file of weights for
+        a body by name, in the place of the published ones.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
@@ -102,6 +105,19 @@ class Task:
         from nbtune.tasks.folds import folds
 
         return folds(self, k, seed)
+
+    def few(self, shots: int, seed: int = 0) -> Task:
+        """The same task with `shots` training items a class; more shots at the same seed hold the fewer.
+
+        Validation and test stay as they are. Of a class with no training item there is none here either.
+
+        Raises:
+            InputTypeError, InputError: `shots` is no whole number from 1 to the smallest class, or targets are no
+                classes.
+        """
+        from nbtune.tasks.few import few
+
+        return few(self, shots, seed)
 
     @overload
     def edited(self, marks: Any, dry_run: Literal[False] = False, *, test: str | None = None) -> Task: ...
