@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -83,6 +85,14 @@ def test_the_finder_counts_steps_and_the_filling(bench: Any) -> None:
     text = finder.report([{"fastai": (50.0, 100), "nbtune, first": (3.0, 100), "nbtune, again": (1.0, 100)}])
     assert "Filling alone: 2.00 s" in text
     assert "50.0 times as fast" in text
+
+
+def test_a_filling_beyond_the_budget_stays_within_budget_and_a_batch(bench: Any) -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+    command = [sys.executable, "-W", "ignore", str(script), "--case", "64 MB, then disk", "--items", "400"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    assert found["features"] > 400  # what would have to be in memory otherwise
+    assert found["peak"] < 64 + 68 + 200  # budget, a batch's activations (benchmarks/memory.py), the goal's allowance
 
 
 def test_a_plain_script_is_compared_seed_by_seed(bench: Any) -> None:

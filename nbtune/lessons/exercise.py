@@ -65,7 +65,7 @@ def a(words: str, *types: type) -> Kind:
 
 def one_of(*choices: str) -> Kind:
     """One of a few words."""
-    return Kind(f"one of {', '.join(map(repr, choices))}", lambda answer: answer in choices)
+    return Kind(f"one of {', '.join(map(repr, choices))}", lambda answer: isinstance(answer, str) and answer in choices)
 
 
 NUMBER = Kind("a number", lambda answer: isinstance(answer, Real) and not isinstance(answer, bool))

@@ -14,6 +14,10 @@ def tuner(cut=None, epochs=0, **options):
     return result
 
 
+def filled_twice(epochs, body, head):
+    return epochs * (body + head) / (min(epochs, 2) * body + epochs * head)
+
+
 RIGHT = {
     "cut_lower": [lambda: tuner("layer4", 1)],
     "times_faster": [lambda: lambda epochs, body, head: (body + head) * epochs / (body + head * epochs)],
@@ -31,7 +35,10 @@ WRONG = {
         (lambda: lambda epochs, body, head: epochs, "nothing to save"),
         (lambda: lambda epochs, body, head: (body + epochs * head) / (epochs * (body + head)), "below 1"),
         (lambda: lambda epochs, body, head: (body + head) / head, "one epoch nothing is saved"),
-        (lambda: lambda epochs, body, head: epochs * (body + head) / (body + head + (epochs - 1) * body), "how often"),
+        (
+            lambda: lambda epochs, body, head: epochs * (body + head) / (min(epochs, 2) * body + epochs * head),
+            "how often",
+        ),
         (lambda: lambda epochs: epochs, "TypeError"),
         (lambda: 16, "a function"),
     ],
