@@ -14,7 +14,7 @@ from browser.panels import axe, shot
 
 pytestmark = pytest.mark.browser
 SECONDS = 400  # it takes less than 90 s on two free cores, which a browser shares here
-PANELS = ("data", "freeze", "finder", "monitor", "evaluate")
+PANELS = ("data", "freeze", "finder", "monitor", "evaluation")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_each_panel_by_hand(opened: OpenNotebook) -> None:
 
 def test_cells_of_the_matrix_open_their_images(opened: OpenNotebook) -> None:
     opened.in_kernel("tuner.evaluate()")  # the training by hand made another model, of which there is no report
-    evaluation = of(opened, "evaluate")
+    evaluation = of(opened, "evaluation")
     evaluation.locator("button.nbt-wrong").first.click()
     line(evaluation, ".cell(")
 
