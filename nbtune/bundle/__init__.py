@@ -29,7 +29,7 @@ from nbtune.errors import BundleError, InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
 
-__all__ = ["Architecture", "Model", "Preprocessing", "load", "parts_of", "save", "versions_here"]
+__all__ = ["Architecture", "Model", "Preprocessing", "live", "load", "parts_of", "save", "versions_here"]
 
 
 def save(
@@ -112,6 +112,24 @@ def load(
     network = to_fill(place, data, model, architectures)
     _fill(place, data, network)
     return _model(place, data, found, network)
+
+
+def live(module: nn.Module, parts: Mapping[str, Any]) -> Model:
+    """A Model on a network in memory: `parts` as `save` takes them. It is in no folder and has no digest."""
+    data = {field: plain(field, parts[field]) for field in ("preprocessing", "task_card")}
+    return Model(
+        module=module,
+        vocab=tuple(map(str, parts["vocab"])),
+        preprocessing=_preprocessing(data["preprocessing"]),
+        architecture=parts["architecture"],
+        card=data["task_card"],
+        groups=(),
+        metrics={},
+        history=(),
+        versions={},
+        folder=Path(),
+        sha256="",
+    )
 
 
 def parts_of(origin: Any) -> dict[str, Any]:
