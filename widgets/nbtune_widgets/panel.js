@@ -18,8 +18,8 @@ const fill = (node, props, children) => {
   return node;
 };
 
-// Panels whose kernel is gone: nobody is there to be asked. Kept by name, as a page may draw them anew.
-const lost = new Set();
+// Panels whose kernel is gone: nobody is there to be asked. Kept by name for the whole page, which may draw them anew.
+const lost = (globalThis.nbtuneLost ??= new Set());
 const gone = (model) => lost.has(model.get("still_id"));
 
 // How many questions the kernel will have heard when the next one is answered.
