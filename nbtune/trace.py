@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nbtune.fitting import WIDEST, Epoch, Fitting, judge
 from nbtune.history import History
+from nbtune.overfitting import WIDEST, Epoch, Judgement, judge
 
 __all__ = ["COLUMNS", "POINTS", "Now", "Stretch", "Trace"]
 
@@ -101,7 +101,7 @@ class Trace:
         running = self._running
         return None if running is None else running.now()
 
-    def fitting(self, phase: int | None = None) -> Fitting:
+    def fitting(self, phase: int | None = None) -> Judgement:
         """Over- or underfitting in a phase (the last one by default), with its evidence."""
         number = phase or (self.stretches[-1].number if self.stretches else 0)
         return judge(self._epochs.get(number, []), self._metric)

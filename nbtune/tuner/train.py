@@ -123,10 +123,9 @@ def _thread() -> str:
     return " It was trained in a background thread, which shares its random streams: equal bits are not promised."
 
 
-def _end(error: str, torn: bool) -> str:
+def _end(error: str, torn: str) -> str:
     """How a phase ended in which something raised."""
-    within = " within an optimizer step: some weights were moved and others not" if torn else ""
-    return f"ended early: {error}{within}"
+    return f"ended early: {error} {torn}".rstrip()
 
 
 @contextmanager
