@@ -15,7 +15,9 @@ __all__ = ["balanced", "enough", "f1"]
 
 def _f1(function: Callable[[int, int, int], float]) -> str | None:
     if abs(function(6, 2, 2) - 0.75) > 1e-6:
-        return "with 6 found, 2 missed and 2 false alarms precision and recall are both 0.75, and so is F1; yours is not."
+        return (
+            "with 6 found, 2 missed and 2 false alarms precision and recall are both 0.75, and so is F1; yours is not."
+        )
     if abs(function(1, 9, 0) - 0.55) < 1e-6:
         return "that is the plain mean of precision and recall. Which mean stays near the lower of the two?"
     if abs(function(1, 9, 0) - 2 / 11) > 1e-6:

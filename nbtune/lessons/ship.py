@@ -39,13 +39,13 @@ limits = Exercise(
         "What would a stranger try first that it was not made for? A postcode, a cheque, a photograph?",
         "Compare the card's source with the use: which writers, which years, which scanner are not in it?",
     ),
-    code='''
+    code="""
 answer = {
     "intended": "To learn and compare methods of fine-tuning on small grey images of single handwritten digits.",
     "not_for": "Reading postcodes, cheques or forms, or anything where a wrong digit costs money or harms a person.",
     "untested": "Photographs, coloured ink, several digits in one image, and writers other than those of the UCI data.",
 }
-''',
+""",
 )
 
 

@@ -22,8 +22,10 @@ def by_distance(X, y, new):
 
 
 def by_power(n1, e1, n2, e2, n):
-    return np.exp(np.interp(np.log(n), np.log([n1, n2]), np.log([e1, e2]))) if n <= n2 else e2 * (e2 / e1) ** (
-        np.log(n / n2) / np.log(n2 / n1)
+    return (
+        np.exp(np.interp(np.log(n), np.log([n1, n2]), np.log([e1, e2])))
+        if n <= n2
+        else e2 * (e2 / e1) ** (np.log(n / n2) / np.log(n2 / n1))
     )
 
 

@@ -34,8 +34,14 @@ WRONG = {
         (lambda: lambda frame, at: ["unsure"] * len(frame), "nothing is unsure"),
         (lambda: lambda frame, at: [n if p >= at else "unsure" for n, p in zip(frame.label, frame.a)], "Which column"),
         (lambda: lambda frame, at: list(frame.label), "0.9, 0.6 and 0.95"),
-        (lambda: lambda frame, at: [n if frame.loc[i].drop("label").max() > at else "unsure"
-                                    for i, n in enumerate(frame.label)], "not below"),
+        (
+            lambda: (
+                lambda frame, at: [
+                    n if frame.loc[i].drop("label").max() > at else "unsure" for i, n in enumerate(frame.label)
+                ]
+            ),
+            "not below",
+        ),
         (lambda: spoils, "has changed"),
     ],
 }
