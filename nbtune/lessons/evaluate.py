@@ -96,7 +96,7 @@ def _enough(number: float) -> str | None:
 
 enough = Exercise(
     name="evaluate.enough",
-    question="The smallest number of images, all read, for which the 95 % interval of the recall begins at 0.95 or above.",
+    question="The smallest number of images, all read, for which the 95 % interval begins at 0.95 or above.",
     takes=NUMBER,
     look=_enough,
     right="even without a single error it takes more than seventy images of a class to claim a recall of 95 %.",
