@@ -18,6 +18,7 @@ from nbtune.errors import NbtuneError
 
 __all__ = ["Flag", "graceful", "shielded"]
 
+_WHOLE = frozenset({"__exit__", "_find_and_load"})  # functions not to be broken off: to leave a `with`, to import
 _CLEAN_UP = 5.0  # seconds after an interrupt was raised in which the clean-up is not broken off by another
 
 
@@ -94,7 +95,8 @@ class graceful(_Handling):  # noqa: N801 - as above
 
     Without `stop` the first is raised at once. Whatever comes after one that was raised is held until the block has
     ended (for five seconds, lest a clean-up that hangs could not be broken off), and so is one that comes while a
-    `with` is being left. `came`: how many; `raised`: was one raised within the block?
+    `with` is being left or a module imported: an import that is broken off can spoil the module for the whole kernel.
+    `came`: how many; `raised`: was one raised within the block?
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
@@ -111,8 +113,8 @@ class graceful(_Handling):  # noqa: N801 - as above
             self._stop()
             return
         now = time.monotonic()
-        leaving = "__exit__" in _names(1)[: -self._depth]
-        if not leaving and (not self.raised or now - self._at > _CLEAN_UP):
+        whole = not _WHOLE.isdisjoint(_names(1)[: -self._depth])
+        if not whole and (not self.raised or now - self._at > _CLEAN_UP):
             self.raised, self._at = True, now
             raise KeyboardInterrupt
 

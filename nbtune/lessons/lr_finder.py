@@ -42,10 +42,10 @@ whole_network = Exercise(
     code="""
 import nbtune as nt
 
-task = nt.tasks.digits(shots=10, seed=0)
+task = nt.tasks.digits(shots=2, seed=0)
 tuner = nt.Tuner(task.learner("letters", seed=0), seed=0)
 tuner.unfreeze()
-answer = tuner.lr_find(lr=slice(1 / 100, 1), seeds=3)
+answer = tuner.lr_find(lr=slice(1 / 100, 1), seeds=3, steps=50)
 """,
 )
 
