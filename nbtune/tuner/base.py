@@ -14,7 +14,7 @@ from nbtune.finder import LRCurve
 from nbtune.freeze import FreezePlan, groups_of
 from nbtune.groups import LayerGroup
 from nbtune.history import History
-from nbtune.interrupts import Flag, imports_whole
+from nbtune.interrupts import Flag
 from nbtune.phases import Phase
 from nbtune.trace import Trace
 from nbtune.tuner import checks
@@ -33,7 +33,6 @@ __all__ = ["Base"]
 class Base:
     """One Learner, its plan, its run, and who is at work on it; verbs come in the classes that build on this one."""
 
-    @imports_whole
     def __init__(
         self,
         learn: Any,
