@@ -74,7 +74,8 @@ def _centred(pictures: torch.Tensor) -> torch.Tensor:
     inside = (place[:, None] ** 2 + place[None] ** 2 <= (half - 1) ** 2).float()
     mean = (pictures * inside).sum((1, 2), keepdim=True) / inside.sum()
     flat = ((pictures - mean) * inside).flatten(1)
-    return (flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)).view_as(pictures)
+    whole: torch.Tensor = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    return whole.view_as(pictures)
 
 
 def _candidates(spaces: Sequence[torch.Tensor], stopped: Callable[[], bool], tick: Ticks) -> Pairs:
