@@ -61,7 +61,7 @@ answer = list(frame[frame["library"] == "torchvision"]["name"])
 _MADE_UP = (
     (("large", 0.95, True, 40.0), ("middle", 0.94, True, 9.0), ("small", 0.80, False, 1.0)),
     (("only", 0.90, True, 5.0), ("quick", 0.50, False, 0.5)),
-    (("first", 0.97, True, 7.0), ("second", 0.97, True, 8.0), ("third", 0.96, True, 2.0)),
+    (("first", 0.97, True, 7.0), ("second", 0.97, True, 2.0), ("third", 0.96, True, 8.0)),
 )
 
 
