@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtune._version import __version__
+from nbtune.interrupts import shielded
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-    from nbtune import bodies, rates, recipes, tasks
+    from nbtune import bodies, lessons, rates, recipes, tasks
     from nbtune.bundle import Model, load
     from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nbtune.history import History
     from nbtune.phases import Phase
     from nbtune.preflight import Preflight
+    from nbtune.quality import Quality
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
@@ -39,6 +41,7 @@ _HOMES = {
     "NbtuneError": "errors",
     "Phase": "phases",
     "Preflight": "preflight",
+    "Quality": "quality",
     "Recipe": "recipes",
     "Report": "evaluate",
     "Still": "freeze",
@@ -50,6 +53,7 @@ _HOMES = {
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
+    "lessons": "nbtune.lessons",
     "rates": "nbtune.rates",
     "recipes": "nbtune.recipes",
     "tasks": "nbtune.tasks",
@@ -67,6 +71,7 @@ __all__ = [
     "NbtuneError",
     "Phase",
     "Preflight",
+    "Quality",
     "Recipe",
     "Report",
     "Still",
@@ -75,6 +80,7 @@ __all__ = [
     "__version__",
     "bodies",
     "features",
+    "lessons",
     "load",
     "rates",
     "recipes",
@@ -85,12 +91,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = import_module(_MODULES[name])
-    else:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
+    with shielded():  # torch cannot be imported again in a kernel where its import was broken off
+        if name in _HOMES:
+            value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
+        else:
+            value = import_module(_MODULES[name])
     globals()[name] = value
     return value
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nbtune._display import html_table, html_value, short
 from nbtune.bodies._pixels import check_pair
 from nbtune.bodies.decode import pixels
-from nbtune.bodies.images import as_batch
+from nbtune.bodies.images import Edge, as_batch
 from nbtune.bodies.tabular import Columns
 from nbtune.bundle.answers import answer_of
 from nbtune.bundle.domain import some, unlike
@@ -27,6 +27,7 @@ from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileEr
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
+from nbtune.interrupts import imports_whole
 
 __all__ = ["Architecture", "Model", "Preprocessing", "opened"]
 
@@ -44,16 +45,21 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From pixels to the network's input: `size` is (height, width); mean and std are on pixels of 0 to 1."""
+    """From pixels to the network's input: `size` is (height, width); mean and std are on pixels of 0 to 1.
+
+    `resize` and `interpolation` are those of `nbtune.bodies.Body`.
+    """
 
     size: tuple[int, int]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resize: Edge = None
+    interpolation: str = "bilinear"
 
     def prepare(self, images: Any) -> Tensor:
         """Images in any common form as uint8 [n, channels, height, width], as they were prepared for training."""
-        return as_batch(images, self.size, self.channels)
+        return as_batch(images, self.size, self.channels, self.resize, self.interpolation)
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A prepared batch as float, with mean and standard deviation removed."""
@@ -81,6 +87,7 @@ class Model:
     folder: Path
     sha256: str
 
+    @imports_whole
     def predict(self, items: Any, *, batch_size: int = 64) -> pd.DataFrame:
         """A row an image: its `label`, and the probability of each class in a column of the class's name.
 
