@@ -13,7 +13,7 @@ from nbtune.interrupts import shielded
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
-    from nbtune import bodies, rates, recipes, tasks
+    from nbtune import bodies, lessons, rates, recipes, tasks
     from nbtune.bundle import Model, load
     from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbtune.history import History
     from nbtune.phases import Phase
     from nbtune.preflight import Preflight
+    from nbtune.quality import Quality
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
@@ -40,6 +41,7 @@ _HOMES = {
     "NbtuneError": "errors",
     "Phase": "phases",
     "Preflight": "preflight",
+    "Quality": "quality",
     "Recipe": "recipes",
     "Report": "evaluate",
     "Still": "freeze",
@@ -51,6 +53,7 @@ _HOMES = {
 }
 _MODULES = {
     "bodies": "nbtune.bodies",
+    "lessons": "nbtune.lessons",
     "rates": "nbtune.rates",
     "recipes": "nbtune.recipes",
     "tasks": "nbtune.tasks",
@@ -68,6 +71,7 @@ __all__ = [
     "NbtuneError",
     "Phase",
     "Preflight",
+    "Quality",
     "Recipe",
     "Report",
     "Still",
@@ -76,6 +80,7 @@ __all__ = [
     "__version__",
     "bodies",
     "features",
+    "lessons",
     "load",
     "rates",
     "recipes",

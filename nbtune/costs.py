@@ -22,7 +22,7 @@ from nbtune.cache import captured, replayed
 from nbtune.errors import FreezeError
 from nbtune.freeze import Still
 
-__all__ = ["Cost", "prices"]
+__all__ = ["Cost", "between", "prices"]
 
 # Two: batch norm refuses one. With the two fetches of one item that try whether it changes: eight.
 _FEW, _MANY = 2, 6
@@ -41,6 +41,14 @@ class Cost:
     def __repr__(self) -> str:
         low, high = seconds(self.low), seconds(self.high)
         return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} [{low}, {high}]"
+
+
+def between(one: Cost | None, other: Cost | None, share: float) -> Cost | None:
+    """What lies at `share` of the way from one cost to another, with the range of both; None if one is not known."""
+    if one is None or other is None:
+        return None
+    middle = one.seconds + share * (other.seconds - one.seconds)
+    return Cost(middle, min(one.low, other.low), max(one.high, other.high))
 
 
 def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:

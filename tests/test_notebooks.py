@@ -174,6 +174,15 @@ def test_noise_of_editors_and_machines_is_dropped(stored: Path) -> None:
     assert dumps(normalise(messy(stored))) == stored.read_text()
 
 
+def test_bars_inside_bars_leave_nothing_behind() -> None:
+    """What tqdm writes of an inner bar that is gone at the end, by the codes of a terminal."""
+    inner = "\n\nkeeping features:  50%|#####     | 1/2 [00:00<00:00]\x1b[A\n\r            \r\x1b[A"
+    out = {"output_type": "stream", "name": "stdout", "text": f"fit: 10%|#    | 1/10{inner}\r          \rdone\n"}
+    cell = {"cell_type": "code", "source": "fit()", "execution_count": 1, "outputs": [out], "id": "a"}
+    (kept,) = normalise({"cells": [cell], "metadata": {}})["cells"][0]["outputs"]
+    assert kept["text"].split() == ["done"]
+
+
 def test_the_normal_form_of_the_normal_form_is_itself(stored: Path) -> None:
     once = normalise(messy(stored))
     assert normalise(once) == once

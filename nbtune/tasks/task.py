@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nbtune.bodies import Body
+    from nbtune.quality import Quality
     from nbtune.tasks.copies import Copies
     from nbtune.tasks.edited import Edit
 
@@ -76,8 +77,11 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
-        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
-        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), a model of a table that `nt.load` gives (its
+        weights, categories, fillings and scale; a fresh head for another vocab), or a network of (codes, numbers), of
+        numbers alone where there are no categories. `size`: the side of the input, where it is not to be the one that
+        a body was trained at, and for a network of one's own where pictures differ. `weights`: a file of weights for
+        a body by name, in the place of the published ones.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
@@ -105,6 +109,19 @@ class Task:
 
         return folds(self, k, seed)
 
+    def few(self, shots: int, seed: int = 0) -> Task:
+        """The same task with `shots` training items a class; more shots at the same seed hold the fewer.
+
+        Validation and test stay as they are. Of a class with no training item there is none here either.
+
+        Raises:
+            InputTypeError, InputError: `shots` is no whole number from 1 to the smallest class, or targets are no
+                classes.
+        """
+        from nbtune.tasks.few import few
+
+        return few(self, shots, seed)
+
     @overload
     def edited(self, marks: Any, dry_run: Literal[False] = False, *, test: str | None = None) -> Task: ...
     @overload
@@ -131,6 +148,29 @@ class Task:
         from nbtune.tasks.copies import copies
 
         return copies(self)
+
+    @imports_whole
+    def quality(
+        self, body: Any = None, *, new: Any = None, seed: int = 0, stopped: Callable[[], bool] = lambda: False
+    ) -> Quality:
+        """What is wrong with the data, as far as it shows: `.findings`, and `.wrong_labels` and `.duplicates` as marks.
+
+        Asked are gaps, constant columns and columns that tell the label alone; exact and near duplicates, and groups
+        or times that stand in two splits; labels that are likely wrong (Northcutt et al. 2021); class balance; broken
+        files; whether validation items, and `new` ones (pictures or rows that the model will meet, without labels),
+        can be told from training items; and whether more data would help. `body`: a name, a network or a Learner, by
+        whose features pictures are compared, and which is asked whether it knows such pictures; None: by pixels. Rows
+        are compared by their columns. `stopped()` is asked in between; what was found until then is given.
+
+        Labels of the test split are counted and named beside duplicates, and judge nothing. The random streams
+        and the network are as before, to the bit. Texts are not asked yet.
+
+        Raises:
+            InputTypeError, InputError: a body or `new` that do not fit the task, or a bad `seed`.
+        """
+        from nbtune.quality import quality
+
+        return quality(self, body, new=new, seed=seed, stopped=stopped)
 
     @imports_whole
     def plot(self, each: int = 4) -> Chart:

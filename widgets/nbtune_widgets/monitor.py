@@ -231,6 +231,14 @@ def _phase(stretch: Any, history: Any) -> dict[str, Any]:
         "epochs": stretch.epochs,
         "still": len(still) / max(1, len(stretch.rates)),
         "fresh": stretch.fresh,
+        "row": [
+            stretch.number,
+            f"{stretch.begin:.3g}",
+            stretch.epochs,
+            stretch.trains,
+            _few(still) if still else "",
+            _rates([(name, rate) for name, rate in stretch.rates.items() if rate]),
+        ],
     }
 
 

@@ -1,0 +1,118 @@
+"""Exercises: each tells right answers from typical wrong ones and from none, and its solution is accepted."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import nbtune as nt
+from nbtune.lessons.exercise import CHOICE, FUNCTION, NUMBER, Exercise, one_of
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+EXERCISES = [exercise for name in nt.lessons.names() for exercise in nt.lessons.exercises(name)]
+
+
+def answers(exercise: Exercise):
+    notebook, name = exercise.name.split(".")
+    module = importlib.import_module(f"answers.{notebook}")
+    return module.RIGHT[name], module.WRONG[name]
+
+
+CASES = [(e, case) for e in EXERCISES for case in range(len(answers(e)[1]))]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
+def test_right_answers_are_right_and_the_solution_is_one(exercise: Exercise) -> None:
+    right, wrong = answers(exercise)
+    assert right
+    assert len(wrong) >= 2
+    for make in right:
+        outcome = exercise.check(make())
+        assert outcome, outcome
+    space: dict[str, object] = {"__name__": "reader"}
+    exec(exercise.solution().text, space)
+    outcome = exercise.check(space["answer"])
+    assert outcome, outcome
+    assert outcome.says == exercise.right
+
+
+@pytest.mark.parametrize(("exercise", "case"), CASES, ids=[f"{e.name}-{case}" for e, case in CASES])
+def test_a_wrong_answer_is_told_what_to_look_at(exercise: Exercise, case: int) -> None:
+    make, word = answers(exercise)[1][case]
+    outcome = exercise.check(make())
+    assert outcome.state == "not yet"
+    assert word in outcome.says
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
+def test_no_answer_is_no_attempt(exercise: Exercise) -> None:
+    assert {exercise.check(answer).state for answer in (..., None, "")} == {"not attempted"}
+    assert exercise.check().state == "not attempted"
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.name)
+def test_hints_come_one_after_another(exercise: Exercise) -> None:
+    exercise._given[0] = 0
+    seen = [exercise.hint() for _ in range(len(exercise.hints) + 1)]
+    assert [note.title for note in seen[:-1]] == [f"Hint {n} of {len(exercise.hints)}" for n in range(1, len(seen))]
+    assert seen[-1] == seen[-2]
+    assert "solution()" in seen[-1].text
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_asks_its_exercises_and_no_others(notebook: Path) -> None:
+    text = "".join("".join(c["source"]) for c in json.loads(notebook.read_text())["cells"])
+    name = re.sub(r"^\d+_", "", notebook.stem)
+    asked = set(re.findall(r"nt\.lessons\.(\w+\.\w+)\.check", text))
+    known = {e.name for e in nt.lessons.exercises(name)} if name in nt.lessons.names() else set()
+    assert asked == known
+
+
+def an_exercise(takes=NUMBER, **changes) -> Exercise:
+    def look(n):
+        return None if n == 5 else "count <again>."
+
+    return Exercise("x.y", "How many?", takes, look, "yes.", ("a",), "answer = 5", **changes)
+
+
+def test_an_answer_of_another_kind_is_told_which_kind() -> None:
+    assert "the answer is a number; this is str 'five'" in an_exercise().check("five").says
+    assert an_exercise().check(True).state == "not yet"
+    assert "one of 'a', 'b'" in an_exercise(one_of("a", "b")).check("c").says
+
+
+def test_a_function_that_is_still_empty_is_no_attempt() -> None:
+    def dots(x): ...
+
+    def words(x):
+        """What it will do."""
+
+    exercise = an_exercise(FUNCTION)
+    assert {exercise.check(f).state for f in (dots, words)} == {"not attempted"}
+    assert {exercise.check(f).state for f in (lambda x: x, lambda x: 5, lambda: print())} == {"not yet"}
+
+
+def test_what_is_unchanged_or_half_filled_is_no_attempt() -> None:
+    assert an_exercise(unchanged=lambda n: n == 3).check(3).state == "not attempted"
+    assert an_exercise(CHOICE).check({"a": 1, "b": ...}).state == "not attempted"
+    assert an_exercise(CHOICE).check([1, ...]).state == "not attempted"
+
+
+def test_values_show_themselves_escaped_and_without_colours() -> None:
+    exercise = an_exercise()
+    wrong, right, none = (exercise.check(answer) for answer in (4, 5, ...))
+    for value in (exercise, wrong, right, none, exercise.hint(), exercise.solution()):
+        assert not re.search(r"#[0-9a-f]{3}|color:|background", value._repr_html_())
+        assert repr(value)
+    assert "count &lt;again&gt;" in wrong._repr_html_()
+    assert repr(wrong) == "Not yet: count <again>."
+    assert [bool(outcome) for outcome in (wrong, right, none)] == [False, True, False]
+
+
+def test_an_unknown_notebook_is_named() -> None:
+    with pytest.raises(AttributeError, match="known are"):
+        nt.lessons.nonsense  # noqa: B018

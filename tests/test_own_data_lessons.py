@@ -1,0 +1,72 @@
+"""The line that puts own data into a notebook does: its code runs on a small folder of pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from pathlib import Path
+
+import matplotlib
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+LINE = re.compile(r"```python\n(.*)\n")
+NAMES, EACH = ("ant", "bee", "cat"), 12  # a class of its own for each of three real digits
+
+
+def cells(notebook: Path) -> dict[str, dict]:
+    return {cell["id"]: cell for cell in json.loads(notebook.read_text())["cells"]}
+
+
+def text(cell: dict) -> str:
+    return "".join(cell["source"])
+
+
+def swapped(source: str, line: str) -> str:
+    """The cell's source with `line` in the place of the one that names a data set."""
+    named = [old for old in source.splitlines() if re.match(r"\s*(task =|return) nt\.tasks\.\w+\(", old)]
+    assert len(named) == 1, f"one line names the data, not {named}"
+    return source.replace(named[0], line)
+
+
+WITH = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "own-data" in cells(path)]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a class folder of PNG files for each of three digits; the current folder holds it."""
+    bunch = load_digits()
+    for label, name in enumerate(NAMES):
+        folder = tmp_path / "pictures" / name
+        folder.mkdir(parents=True)
+        for number, image in enumerate(bunch.images[bunch.target == label][:EACH]):
+            Image.fromarray((image * 15.9).astype("uint8")).resize((28, 28)).save(folder / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "pictures"
+
+
+@pytest.mark.parametrize("notebook", WITH, ids=lambda path: path.stem)
+def test_the_line_for_own_data_works(notebook: Path, pictures: Path) -> None:
+    matplotlib.use("agg")
+    every = cells(notebook)
+    found = LINE.search(text(every["own-data"]))
+    assert found, "the cell own-data holds a line of Python"
+    space: dict[str, object] = {"__name__": "notebook"}
+    for name, cell in every.items():
+        if cell["cell_type"] != "code":
+            continue
+        source = swapped(text(cell), found[1]) if name == "data" else text(cell)
+        with warnings.catch_warnings(action="ignore"):
+            exec(compile(source, f"{notebook.stem}: {name}", "exec"), space)
+        if name == "data":
+            assert space["task"].vocab == NAMES
+
+
+def test_a_cell_that_names_no_data_or_two_is_refused() -> None:
+    assert swapped("task = nt.tasks.digits()\n", "task = 5") == "task = 5\n"
+    for source in ("task = made()", "task = nt.tasks.digits()\ntask = nt.tasks.letters()"):
+        with pytest.raises(AssertionError, match="one line"):
+            swapped(source, "task = 5")
