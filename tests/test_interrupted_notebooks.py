@@ -142,8 +142,8 @@ def test_every_cell_can_be_interrupted_twice_and_gone_on_with(
                     continue
                 cut += 1
                 assert gone(manager, before)
-            error, printed = Cell(client, gone_on_with(client, source)).result(600)
-            assert error == "", (source, error, printed)
+            again = Cell(client, gone_on_with(client, source))
+            assert again.result(600)[0] == "", (source, again.trace)
         assert comes_to(client, name) == expected
     print(f"{name}: {cut} of {tried} cells were broken off, {share:.0%} into them")
     assert cut >= tried // 3

@@ -24,7 +24,7 @@ def test_measuring_leaves_no_trace(family: str) -> None:
 
 def test_each_group_has_its_part_in_a_step_and_the_size_of_what_it_hands_on() -> None:
     learn = digits(cnn(0.0))
-    found = nt.Tuner(learn, groups="learner", seed=0).prices()
+    found = nt.Tuner(learn, groups="learner", seed=0).prices(60)
     assert all(step and step.forward > 0 and step.backward > 0 for step in found.steps)
     # fastai's splitter gives the pooling, which has no parameters, to the group before it.
     assert [step.out for step in found.steps if step] == [6 * 64 * 4, 8 * 16 * 4, 10 * 4, 10 * 4]

@@ -74,7 +74,7 @@ class Lab:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._wait(seconds=60)
+        self._wait(seconds=180)  # a machine may have more to do than this
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -213,7 +213,7 @@ def test_it_is_good_to_read(opened: OpenNotebook, panel: Locator, screenshots: P
 
 
 def test_a_page_that_is_loaded_anew_while_a_cell_runs(opened: OpenNotebook) -> None:
-    """JupyterLab asks a busy kernel for nothing until its cell has ended: until then the picture tells, then the panel."""
+    """JupyterLab shows no panel of a busy kernel until its cell has ended: the picture tells till then."""
     page = opened.page
     panel = page.locator(PANEL).first
     opened.add_and_run(LONG, wait=False)

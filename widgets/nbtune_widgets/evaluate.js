@@ -6,7 +6,7 @@ const grid = (caption, head, rows, { label = caption, kind = "" } = {}) =>
     el("table", {}, el("caption", { text: caption }),
       el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text, title: text })))),
       el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell, at) =>
-        el(at ? "td" : "th", at ? {} : { scope: "row" }, cell)))))));
+        el(at ? "td" : "th", at ? {} : { scope: "row", title: cell }, cell)))))));
 
 // Each part is made anew only when what it shows is another: a slider stays under the hand, focus where it was.
 const parts = (box, picture, made) => {

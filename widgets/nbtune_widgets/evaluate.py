@@ -57,7 +57,7 @@ class Evaluation(Panel):
             self.follow(report)
         self.reread()
         if self.report is not None and other is not None:
-            self.report.compare(self.other)  # other items are refused before anything is drawn
+            self._compared(self.report)  # other items are refused before anything is drawn
         self.refresh()
 
     def reread(self) -> None:

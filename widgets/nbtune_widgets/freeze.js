@@ -91,7 +91,7 @@ export default panel("freeze", "What trains, what is still", (model, { picture, 
     el("div", { class: "nbt-choices" },
       choose(model, "Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
       choose(model, "Width by:", "by", view.measures, view.by)),
-    table("Groups from input to head", view.head, view.rows));
+    tables(["Groups from input to head", view.head, view.rows]));
   const running = model.get("busy").includes("depth()") || model.get("busy").includes("prices()");
   buttons.replaceChildren(
     button(model, "Freeze body", "freeze", { off: view.groups.length < 2 ? "The model has one group." : "" }),

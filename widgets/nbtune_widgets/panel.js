@@ -18,8 +18,8 @@ const fill = (node, props, children) => {
   return node;
 };
 
-// Panels whose kernel is gone: nobody is there to be asked. Kept by name, as a page may draw them anew.
-const lost = new Set();
+// Panels whose kernel is gone: nobody is there to be asked. Kept by name for the whole page, which may draw them anew.
+const lost = (globalThis.nbtuneLost ??= new Set());
 const gone = (model) => lost.has(model.get("still_id"));
 
 // How many questions the kernel will have heard when the next one is answered.
@@ -31,7 +31,11 @@ const ask = (model, act, ...values) => {
   const heard = model.get("heard"), quiet = () => silences.dispatchEvent(new Event(model.get("still_id")));
   if (gone(model)) { quiet(); return; }
   asked.set(model, due(model));
-  model.send({ act, with: values });
+  try { model.send({ act, with: values }); } catch { // its line to the kernel is cut
+    lost.add(model.get("still_id"));
+    quiet();
+    return;
+  }
   if (act === "refresh") return;
   setTimeout(() => { if (model.get("heard") === heard) quiet(); }, SILENCE);
 };
@@ -54,7 +58,7 @@ const tables = (...parts) => {
   node.fill = () => {
     if (node.children.length > 1) return;
     node.append(...parts.map(([caption, head, rows], at) =>
-      el("div", { class: "nbt-scroll", tabindex: 0, role: "region", "aria-label": caption, "data-key": `rows${at}` },
+      el("div", { class: "nbt-scroll", tabindex: 0, role: "group", "aria-label": caption, "data-key": `rows${at}` },
         el("table", {}, el("caption", { text: caption }),
           el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
           el("tbody", {}, ...(typeof rows === "function" ? rows() : rows).map(lineOf))))));
@@ -62,7 +66,11 @@ const tables = (...parts) => {
   node.addEventListener("toggle", () => { if (node.open) node.fill(); });
   return node;
 };
-const table = (caption, head, rows) => tables([caption, head, rows]);
+const table = (caption, head, rows) => {
+  const node = tables([caption, head, rows]);
+  node.fill();
+  return node;
+};
 
 const codeLine = (model) => {
   const line = model.get("code");
