@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+
+import nbtune as nt
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LINE = re.compile(r"```python\n(.*)\n")
@@ -48,7 +51,22 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pictures"
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few epochs and one range test each: whether the code runs is asked, not what comes of it."""
+    fit, run, find = nt.Tuner.fit, nt.Tuner.run, nt.Tuner.lr_find
+
+    def few(recipe: nt.Recipe | None) -> nt.Recipe | None:
+        phases = recipe and tuple(replace(phase, epochs=min(phase.epochs, 2)) for phase in recipe.phases)
+        return recipe and replace(recipe, phases=phases)
+
+    monkeypatch.setattr(nt.Tuner, "fit", lambda self, epochs, *a, **k: fit(self, min(epochs, 4), *a, **k))
+    monkeypatch.setattr(nt.Tuner, "run", lambda self, recipe=None, **k: run(self, few(recipe), **k))
+    monkeypatch.setattr(nt.Tuner, "lr_find", lambda self, *a, **k: find(self, *a, **{**k, "seeds": 1}))
+
+
 @pytest.mark.parametrize("notebook", WITH, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("short")
 def test_the_line_for_own_data_works(notebook: Path, pictures: Path) -> None:
     matplotlib.use("agg")
     every = cells(notebook)

@@ -149,6 +149,7 @@ class Task:
 
         return copies(self)
 
+    @imports_whole
     def quality(
         self, body: Any = None, *, new: Any = None, seed: int = 0, stopped: Callable[[], bool] = lambda: False
     ) -> Quality:

@@ -31,7 +31,11 @@ const ask = (model, act, ...values) => {
   const heard = model.get("heard"), quiet = () => silences.dispatchEvent(new Event(model.get("still_id")));
   if (gone(model)) { quiet(); return; }
   asked.set(model, due(model));
-  model.send({ act, with: values });
+  try { model.send({ act, with: values }); } catch { // its line to the kernel is cut
+    lost.add(model.get("still_id"));
+    quiet();
+    return;
+  }
   if (act === "refresh") return;
   setTimeout(() => { if (model.get("heard") === heard) quiet(); }, SILENCE);
 };
