@@ -76,5 +76,5 @@ def said_of_shift(shift: Shift) -> Iterator[Finding]:
 def said_of_curve(curve: Curve) -> Iterator[Finding]:
     """Whether more data would help."""
     yield Finding(
-        "note", "more data", curve.sentence.removesuffix("."), "On fixed features: fine-tuning may gain more."
+        "note", "more data", curve.sentence, "On fixed features: fine-tuning may gain more."
     )
