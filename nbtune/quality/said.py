@@ -75,6 +75,4 @@ def said_of_shift(shift: Shift) -> Iterator[Finding]:
 
 def said_of_curve(curve: Curve) -> Iterator[Finding]:
     """Whether more data would help."""
-    yield Finding(
-        "note", "more data", curve.sentence.removesuffix("."), "On fixed features: fine-tuning may gain more."
-    )
+    yield Finding("note", "more data", curve.sentence, "On fixed features: fine-tuning may gain more.")
