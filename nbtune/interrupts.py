@@ -12,11 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from nbtune.errors import NbtuneError
 
-__all__ = ["Flag", "graceful", "shielded"]
+__all__ = ["Flag", "graceful", "imports_whole", "shielded"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _WHOLE = frozenset({"__exit__", "_find_and_load"})  # functions not to be broken off: to leave a `with`, to import
 _CLEAN_UP = 5.0  # seconds after an interrupt was raised in which the clean-up is not broken off by another
@@ -121,6 +125,17 @@ class graceful(_Handling):  # noqa: N801 - as above
     def after(self, error: BaseException | None) -> None:
         if self.came and (error is None or isinstance(error, NbtuneError)):  # such as: stopped before there was any
             raise KeyboardInterrupt
+
+
+def imports_whole(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that imports what it needs: an interrupt is raised at once in it, but breaks no import in two."""
+
+    @wraps(function)
+    def whole(*args: P.args, **kwargs: P.kwargs) -> R:
+        with graceful():
+            return function(*args, **kwargs)
+
+    return whole
 
 
 def _names(depth: int) -> list[str]:

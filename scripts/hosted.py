@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from normal_form import ROOT
 
-__all__ = ["CELL", "NAME", "belongs", "missing", "with_cell"]
+__all__ = ["NAME", "belongs", "missing", "source", "with_cell"]
 
 NAME = "hosted"
 # The environment variables are those that the two services set in every session.
-SOURCE = """\
+_SOURCE = """\
 # Colab and Kaggle come without nbtune: there this cell installs it. Elsewhere it does nothing.
 import importlib.util, os, subprocess, sys
 
 hosted = {"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"} & os.environ.keys()
 if hosted and importlib.util.find_spec("nbtune") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "nbtune[notebook]"], check=True)"""
-CELL: dict[str, Any] = {
-    "cell_type": "code",
-    "id": NAME,
-    "metadata": {"jupyter": {"source_hidden": True}},
-    "source": SOURCE,
-    "execution_count": None,
-    "outputs": [],
-}
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "nbtune[EXTRAS]"], check=True)"""
+_TOLD = re.compile(r'pip install "nbtune\[(\w+)\]"')
+
+
+def source(notebook: dict[str, Any]) -> str:
+    """The cell's code; it installs the extras that the notebook's text names beside `notebook`."""
+    text = "".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    extras = dict.fromkeys(("notebook", *_TOLD.findall(text)))
+    return _SOURCE.replace("EXTRAS", ",".join(extras))
 
 
 def belongs(path: Path) -> bool:
@@ -37,7 +38,7 @@ def belongs(path: Path) -> bool:
 def missing(notebook: dict[str, Any]) -> bool:
     """Whether the cell is not the first code cell, word for word."""
     first = next((cell for cell in notebook["cells"] if cell["cell_type"] == "code"), None)
-    return first is None or first.get("id") != NAME or "".join(first["source"]) != SOURCE
+    return first is None or first.get("id") != NAME or "".join(first["source"]) != source(notebook)
 
 
 def with_cell(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -49,5 +50,9 @@ def with_cell(notebook: dict[str, Any]) -> dict[str, Any]:
     cells = [cell for cell in copy["cells"] if cell.get("id") != NAME]
     at = next((n for n, cell in enumerate(cells) if cell["cell_type"] == "code"), len(cells))
     ran = any(cell.get("execution_count") for cell in cells)
-    copy["cells"] = [*cells[:at], {**json.loads(json.dumps(CELL)), "execution_count": 1 if ran else None}, *cells[at:]]
+    made = {
+        "cell_type": "code", "id": NAME, "metadata": {"jupyter": {"source_hidden": True}}, "source": source(copy),
+        "execution_count": 1 if ran else None, "outputs": [],
+    }  # fmt: skip
+    copy["cells"] = [*cells[:at], made, *cells[at:]]
     return copy

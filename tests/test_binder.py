@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -76,13 +75,14 @@ def test_a_session_starts_with_the_threads_of_its_container(limit: str | None, t
 
 
 def test_the_session_opens_the_quickstart() -> None:
-    code = (
-        "from jupyterlab.labapp import LabApp\n"
-        "app = LabApp(); app.load_config_file()\n"
-        "import json; print(json.dumps([app.config.LabApp.default_url, app.config.ServerApp.default_url]))"
-    )
-    command = [BINDER / "start", sys.executable, "-W", "ignore", "-c", code]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    urls = json.loads(said.splitlines()[-1])
-    assert len(set(urls)) == 1
-    assert (ROOT / urls[0].removeprefix("/lab/tree/")).is_file()
+    """A real JupyterLab, started as in a hosted session, says which page it opens."""
+    lab = [sys.executable, "-W", "ignore", "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    options = ["--ServerApp.token=", "--ServerApp.port=0", "--ServerApp.ip=127.0.0.1"]
+    server = subprocess.Popen([BINDER / "start", *lab, *options], stderr=subprocess.PIPE, text=True)
+    try:
+        assert server.stderr
+        found = next(filter(None, (re.search(r"127\.0\.0\.1:\d+(/\S+)", line) for line in server.stderr)))
+    finally:
+        server.terminate()
+        server.wait()
+    assert (ROOT / found[1].removeprefix("/lab/tree/").partition("?")[0]).is_file()

@@ -228,7 +228,9 @@ def test_pictures_at_need_come_a_batch_ahead_in_order_and_their_errors_when_they
     monkeypatch.setattr(Decoding, "_all", lambda self, places: asked.append(list(places)) or of(self, places))
     batches = loader.create_batches(range(len(task.train)))
     first = next(batches)[0]
-    while len(asked) < 2:  # the thread has been told before the batch was handed over
+    for _ in range(1000):  # the thread was told before the batch was handed over; it needs a moment
+        if len(asked) > 1:
+            break
         time.sleep(0.01)
     assert asked == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert torch.equal(torch.as_tensor(first), of(loader.dataset.x, [0, 1, 2, 3]))

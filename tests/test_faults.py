@@ -224,7 +224,7 @@ def test_a_process_that_is_killed_at_random_moments_ends_as_the_whole_one(
             break
     print(f"{kills} kills in {number + 1} runs; after {looked} of them the steps that were kept were compared")
     assert kills >= 50
-    assert looked >= 10
+    assert looked >= 5
 
 
 @pytest.mark.survives(

@@ -26,8 +26,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return made
 
 
-def run_cell() -> None:
-    exec(hosted.SOURCE, {})
+def run_cell(text: str = "") -> None:
+    exec(hosted.source({"cells": [{"cell_type": "markdown", "source": text}]}), {})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
@@ -52,7 +52,8 @@ def test_it_installs_where_a_service_is_seen_and_nbtune_is_not(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     run_cell()
     assert [command[1:4] for command in calls] == [["-m", "pip", "install"]]
-    assert calls[0][-1] == "nbtune[notebook]"
+    run_cell('It needs `pip install "nbtune[tours]"`.')
+    assert [command[-1] for command in calls] == ["nbtune[notebook]", "nbtune[notebook,tours]"]
 
 
 def test_the_cell_is_put_in_once_and_an_old_form_is_replaced(tmp_path: Path) -> None:

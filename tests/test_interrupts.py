@@ -16,7 +16,7 @@ import pytest
 import nbtune
 from faulty import interrupt
 from nbtune import interrupts
-from nbtune.interrupts import Flag, graceful, shielded
+from nbtune.interrupts import Flag, graceful, imports_whole, shielded
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +97,10 @@ def test_an_import_is_not_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt), graceful():  # noqa: PT012
         module = importlib.import_module("slow_to_import")
         assert module.whole
+    monkeypatch.delitem(sys.modules, "slow_to_import")
+    with pytest.raises(KeyboardInterrupt):
+        imports_whole(importlib.import_module)("slow_to_import")
+    assert sys.modules["slow_to_import"].whole
     monkeypatch.delitem(sys.modules, "slow_to_import")
     monkeypatch.setitem(nbtune._MODULES, "slow", "slow_to_import")
     with pytest.raises(KeyboardInterrupt):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,8 @@ import nbtune as nt
 from families import small_task, whole_way
 from nbtune import bodies
 from nbtune.bodies import of_timm, of_torchvision
+from nbtune.bundle import Architecture, manifest
+from nbtune.bundle.architectures import made
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingExtraError, MissingFileError, NbtuneError
 
 PICTURES = [np.random.RandomState(at).randint(0, 256, (*size, 3)).astype(np.uint8)
@@ -356,6 +360,52 @@ def test_a_library_that_is_absent_is_named_with_the_line_that_installs_it(
     four_parts(error)
     assert error.value.next.startswith('pip install "nbtune[')
     assert isinstance(error.value, ImportError)
+
+
+# In a bundle
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [
+        ("timm:hf_hub:somebody/model", {}), ("timm:local-dir:/tmp", {}), ("timm:resnet10t", {"size": "32"}),
+        ("vit_b_16", {"size": 40}), ("vit_b_16", {"size": 10**9}), ("resnet18", {"weights": "DEFAULT"}),
+        ("hf", {"config": "{"}), ("hf", {"config": "[]"}), ("hf", {}), ("hf", {"config": '{"model_type": "bert_x"}'}),
+        ("hf", {"config": '{"model_type": "timm_wrapper", "architecture": "hf-hub:somebody/model"}'}),
+        ("hf:somebody/model", {}), ("os.system", {}),
+    ],
+)  # fmt: skip
+def test_a_bundle_names_no_network_that_would_be_fetched_or_run(name: str, kwargs: dict[str, Any]) -> None:
+    pytest.importorskip("timm")
+    with pytest.raises(BundleError) as error:
+        made(Architecture(name, {"n_out": 3, **kwargs}), None, BundleError)
+    four_parts(error)
+
+
+def test_a_bundle_of_another_size_than_it_states_is_refused_before_anything_is_allocated() -> None:
+    pytest.importorskip("transformers")
+    huge = '{"model_type": "vit", "hidden_size": 65536, "num_attention_heads": 8, "intermediate_size": 1048576}'
+    for name, kwargs in (("hf", {"config": huge}), ("vit_h_14", {})):
+        with pytest.raises(BundleError, match="parameters, and 1,000 are stated"):
+            made(Architecture(name, {"n_out": 3, **kwargs}), None, BundleError, 1000)
+
+
+def test_how_pictures_are_cut_is_in_the_bundle_and_in_its_schema(tmp_path: Path) -> None:
+    tuner = nt.Tuner(small_task().learner("shufflenet_v2_x0_5", size=32, pretrained=False, seed=0))
+    model = nt.load(tuner.save(tmp_path / "bundle"))
+    assert (model.preprocessing.size, model.preprocessing.resize) == ((32, 32), 37)  # 256 × 32 / 224
+    stated = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
+    schema = json.loads((Path(nt.__file__).parent / "bundle" / "bundle.schema.json").read_text())
+    jsonschema.validate(stated, schema)
+    for wrong in ({"resize": 0}, {"resize": [37]}, {"resize": "37"}, {"interpolation": "cubic"}, {"interpolation": []}):
+        stated["preprocessing"] |= wrong
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(stated, schema)
+        stated.pop("sha256", None)
+        assert "preprocessing" in manifest.problem(stated)
+        stated["preprocessing"] |= {"resize": 37, "interpolation": "bilinear"}
+        stated["sha256"] = "0" * 64
 
 
 # The catalogue

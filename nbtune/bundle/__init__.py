@@ -27,6 +27,7 @@ from nbtune.bundle.weights import as_bytes, fill, mismatch, read_header
 from nbtune.errors import BundleError, InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
+from nbtune.interrupts import imports_whole
 
 __all__ = ["Architecture", "Model", "Preprocessing", "live", "load", "parts_of", "save", "versions_here"]
 
@@ -89,6 +90,7 @@ def _described(data: dict[str, Any], weights: bytes) -> dict[str, bytes]:
     return {README: card, MANIFEST: manifest}
 
 
+@imports_whole
 def load(
     folder: str | PathLike[str],
     *,

@@ -168,7 +168,7 @@ def _preprocessing(field: str, value: Any) -> str:
     size, channels = value["size"], value["channels"]
     if not isinstance(size, list) or len(size) != 2 or not all(type(s) is int and 0 < s <= SIDE for s in size):
         return f"{field} size is not [height, width] from 1 to {SIDE:,}"
-    if not _edge(value.get("resize")) or value.get("interpolation", "bilinear") not in METHODS:
+    if not _edge(value.get("resize")) or value.get("interpolation", "bilinear") not in list(METHODS):
         return f"{field} resize is no number of pixels from 1 to {SIDE:,}, or interpolation is unknown"
     if type(channels) is not int or channels not in (1, 3):
         return f"{field} channels is neither 1 nor 3"

@@ -27,6 +27,7 @@ from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileEr
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
+from nbtune.interrupts import imports_whole
 
 __all__ = ["Architecture", "Model", "Preprocessing", "opened"]
 
@@ -86,6 +87,7 @@ class Model:
     folder: Path
     sha256: str
 
+    @imports_whole
     def predict(self, items: Any, *, batch_size: int = 64) -> pd.DataFrame:
         """A row an image: its `label`, and the probability of each class in a column of the class's name.
 

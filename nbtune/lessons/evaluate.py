@@ -15,9 +15,7 @@ __all__ = ["balanced", "enough", "f1"]
 
 def _f1(function: Callable[[int, int, int], float]) -> str | None:
     if abs(function(6, 2, 2) - 0.75) > 1e-6:
-        return (
-            "with 6 found, 2 missed and 2 false alarms precision and recall are both 0.75, and so is F1; yours is not."
-        )
+        return "with 6 found, 2 missed and 2 false alarms precision and recall are both 0.75; yours is not."
     if abs(function(1, 9, 0) - 0.55) < 1e-6:
         return "that is the plain mean of precision and recall. Which mean stays near the lower of the two?"
     if abs(function(1, 9, 0) - 2 / 11) > 1e-6:
@@ -32,8 +30,8 @@ f1 = Exercise(
     question="Write f1(found, missed, false_alarms): the F1 of a class from three counts.",
     takes=FUNCTION,
     look=_f1,
-    right="found counts twice against missed and false alarms: 2 found / (2 found + missed + false alarms), and 0 where "
-    "nothing is found.",
+    right="found counts twice against missed and false alarms: 2 found / (2 found + missed + false alarms), "
+    "and 0 where nothing is found.",
     hints=(
         "Precision is found / (found + false_alarms), recall found / (found + missed).",
         "Put both into 2PR / (P + R) and simplify: a fraction with 2 * found above remains.",
@@ -98,7 +96,7 @@ def _enough(number: float) -> str | None:
 
 enough = Exercise(
     name="evaluate.enough",
-    question="The smallest number of images, all of them read, for which the recall's 95 % interval begins at 0.95 or above.",
+    question="The smallest number of images, all read, for which the 95 % interval begins at 0.95 or above.",
     takes=NUMBER,
     look=_enough,
     right="even without a single error it takes more than seventy images of a class to claim a recall of 95 %.",

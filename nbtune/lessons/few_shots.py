@@ -62,7 +62,7 @@ def _more_labels(function: Callable[..., float]) -> str | None:
 
 more_labels = Exercise(
     name="few_shots.more_labels",
-    question="Write error_at(n1, e1, n2, e2, n): the error at n labels, if error = a * n ** (-b) through two measurements.",
+    question="Write error_at(n1, e1, n2, e2, n): the error at n labels, by error = a * n ** (-b).",
     takes=FUNCTION,
     look=_more_labels,
     right="measured at two sizes, foreseen at a third. Near the errors that no label can mend it is too hopeful.",

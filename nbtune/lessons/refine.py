@@ -73,13 +73,13 @@ def _inside(sweep: Sweep) -> str | None:
 
 inside = Exercise(
     name="refine.inside",
-    question="Make a sweep of 8 settings or more over rates that span a factor of 100, whose best rate is not at the edge.",
+    question="Make a sweep of 8 settings or more over rates that span a factor of 100, the best of them inside.",
     takes=a("what tuner.sweep(...) gives", Sweep),
     look=_inside,
     right="both sides of the best were seen to be worse, so that there is no reason to look further.",
     hints=(
         "tuner.sweep takes lrs and wds; every combination is a setting.",
-        "Rates are spread by factors: 1e-5, 1e-3, 1e-1 and so on. Is one of them clearly too low, one clearly too high?",
+        "Rates are spread by factors: 1e-5, 1e-3, 1e-1 and so on. Is one clearly too low, one clearly too high?",
         "lrs=[1e-5, 1e-3, 1e-2, 10.0] has two that cannot win; wds=[0.0, 0.1] makes it 8 settings.",
     ),
     code="""

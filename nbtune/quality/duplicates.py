@@ -55,8 +55,8 @@ def twins(task: Task, copies: Copies, near: list[Pair], at: dict[tuple[str, str]
                 best[one][other] = pair
     links = np.array([(pair.one, pair.other) for pair in pairs], dtype=np.int64).reshape(-1, 2)
     rows: list[tuple[Any, ...]] = []
-    for number, group in enumerate(sorted(components(links, len(names)))):
-        rows += _rows(number, sorted(group, key=lambda i: (_KEEP[names[i][0]], i)), names, labels, best)
+    for number, joined in enumerate(sorted(components(links, len(names)))):
+        rows += _rows(number, sorted(joined, key=lambda i: (_KEEP[names[i][0]], i)), names, labels, best)
     return pd.DataFrame(rows, columns=list(DUPLICATES))
 
 

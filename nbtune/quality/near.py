@@ -63,7 +63,8 @@ def _smoothed(thumbs: Any) -> torch.Tensor:
     side = torch.exp(-0.5 * (torch.arange(-3.0, 4.0) / BLUR) ** 2)
     kernel = (side[:, None] * side[None]) / side.sum() ** 2
     padded = torch.nn.functional.pad(pictures, (3, 3, 3, 3), mode="replicate")
-    return torch.nn.functional.conv2d(padded, kernel[None, None])[:, 0]
+    smooth: torch.Tensor = torch.nn.functional.conv2d(padded, kernel[None, None])[:, 0]
+    return smooth
 
 
 def _centred(pictures: torch.Tensor) -> torch.Tensor:
@@ -73,7 +74,8 @@ def _centred(pictures: torch.Tensor) -> torch.Tensor:
     inside = (place[:, None] ** 2 + place[None] ** 2 <= (half - 1) ** 2).float()
     mean = (pictures * inside).sum((1, 2), keepdim=True) / inside.sum()
     flat = ((pictures - mean) * inside).flatten(1)
-    return (flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)).view_as(pictures)
+    whole: torch.Tensor = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    return whole.view_as(pictures)
 
 
 def _candidates(spaces: Sequence[torch.Tensor], stopped: Callable[[], bool], tick: Ticks) -> Pairs:
@@ -125,9 +127,10 @@ def _turned(pictures: torch.Tensor, degrees: float) -> torch.Tensor:
     grid = torch.nn.functional.affine_grid(
         matrix[None].expand(len(pictures), 2, 3), [len(pictures), 1, *pictures.shape[1:]], align_corners=False
     )
-    return torch.nn.functional.grid_sample(
+    turned: torch.Tensor = torch.nn.functional.grid_sample(
         pictures[:, None], grid, padding_mode="border", align_corners=False
-    )[:, 0]  # fmt: skip
+    )[:, 0]
+    return turned
 
 
 def _chosen(pairs: Pairs, alike: Any, n: int) -> npt.NDArray[np.bool_]:

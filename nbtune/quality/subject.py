@@ -63,7 +63,7 @@ def network(task: Task, body: Any) -> tuple[Any, Any]:
         return origin.body, body.model
     from nbtune.tasks._learner import _body
 
-    chosen = _body(task, body, None)
+    chosen = _body(task, body, None, None)
     if task.kind == "regression":
         return chosen, chosen.build(len(task.vocab), True)
     return chosen, chosen.make(max(2, len(task.vocab)))

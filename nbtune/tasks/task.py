@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbtune._display import Chart, html_table, html_value
+from nbtune.interrupts import graceful, imports_whole
 from nbtune.tasks._batch import batch_size
 from nbtune.tasks._checks import check_disjoint, check_split
 from nbtune.tasks.card import Card
@@ -90,10 +91,12 @@ class Task:
             InputTypeError, InputError: an unknown keyword, bad `bs`, `augment`, `seed` or body, or `bs=1` for a
                 network whose batch norm cannot train on one item; nothing was made then.
         """
-        from nbtune.tasks._learner import make_learner
+        with graceful():  # fastai is imported here, and torch's compiler
+            from nbtune.tasks._learner import make_learner
 
-        return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
+            return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
 
+    @imports_whole
     def folds(self, k: int = 5, seed: int = 0) -> tuple[Task, ...]:
         """`k` tasks on the same test set: training and validation items together, each validated on once.
 
@@ -139,12 +142,14 @@ class Task:
         found = edit(self, marks, test)
         return found if dry_run else found.task
 
+    @imports_whole
     def copies(self) -> Copies:
         """Items whose content is equal to the last bit: across splits, and with labels that differ."""
         from nbtune.tasks.copies import copies
 
         return copies(self)
 
+    @imports_whole
     def quality(
         self, body: Any = None, *, new: Any = None, seed: int = 0, stopped: Callable[[], bool] = lambda: False
     ) -> Quality:
@@ -167,6 +172,7 @@ class Task:
 
         return quality(self, body, new=new, seed=seed, stopped=stopped)
 
+    @imports_whole
     def plot(self, each: int = 4) -> Chart:
         """The first `each` training images of at most 20 classes, a column a class; of a table the targets."""
         from nbtune.tasks._picture import picture

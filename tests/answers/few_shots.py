@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 
-def means_of(X, y):
-    return np.stack([X[y == c].mean(0) for c in np.unique(y)])
+def means_of(x, y):
+    return np.stack([x[y == c].mean(0) for c in np.unique(y)])
 
 
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def by_cosine(X, y, new):
-    return np.unique(y)[(unit(new) @ unit(means_of(X, y)).T).argmax(1)]
+def by_cosine(x, y, new):
+    return np.unique(y)[(unit(new) @ unit(means_of(x, y)).T).argmax(1)]
 
 
-def by_distance(X, y, new):
-    return np.unique(y)[((new[:, None] - means_of(X, y)[None]) ** 2).sum(2).argmin(1)]
+def by_distance(x, y, new):
+    return np.unique(y)[((new[:, None] - means_of(x, y)[None]) ** 2).sum(2).argmin(1)]
 
 
 def by_power(n1, e1, n2, e2, n):
@@ -33,8 +33,8 @@ RIGHT = {"cosine": [lambda: by_cosine], "more_labels": [lambda: by_power]}
 WRONG = {
     "cosine": [
         (lambda: by_distance, "direction"),
-        (lambda: lambda X, y, new: (unit(new) @ unit(means_of(X, y)).T).argmax(1), "not 0 and 1"),
-        (lambda: lambda X, y, new: np.unique(y)[(unit(new) @ means_of(X, y).T).argmax(1)], "length 1"),
+        (lambda: lambda x, y, new: (unit(new) @ unit(means_of(x, y)).T).argmax(1), "not 0 and 1"),
+        (lambda: lambda x, y, new: np.unique(y)[(unit(new) @ means_of(x, y).T).argmax(1)], "length 1"),
         (lambda: 3, "a function"),
     ],
     "more_labels": [

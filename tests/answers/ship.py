@@ -32,7 +32,10 @@ WRONG = {
     ],
     "careful": [
         (lambda: lambda frame, at: ["unsure"] * len(frame), "nothing is unsure"),
-        (lambda: lambda frame, at: [n if p >= at else "unsure" for n, p in zip(frame.label, frame.a)], "Which column"),
+        (
+            lambda: lambda frame, at: [n if p >= at else "unsure" for n, p in zip(frame.label, frame.a, strict=True)],
+            "Which column",
+        ),
         (lambda: lambda frame, at: list(frame.label), "0.9, 0.6 and 0.95"),
         (
             lambda: (

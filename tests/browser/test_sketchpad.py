@@ -15,7 +15,7 @@ from browser.panels import axe, box_of, good_to_read, notebook, said_in_console,
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=sketchpad]"
-SHOWN = """tuner.freeze(); tuner.fit(3, lr=1e-2)
+SHOWN = """tuner.freeze(); tuner.fit(4, lr=2e-2); tuner.unfreeze(); tuner.fit(4, lr=3e-3)
 model = nt.load(tuner.save("digits-bundle"))
 pad = nt.widgets.Sketchpad(model)
 pad"""
@@ -186,7 +186,9 @@ def test_a_narrow_page_and_reduced_motion(book: OpenNotebook, panel: Locator, sc
     page.wait_for_timeout(300)
     assert panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
     shot(panel, screenshots, "sketchpad-narrow")
-    draw(panel, tuple((x + 0.1, y) for x, y in SEVEN))  # the paper is scaled with it
+    panel.get_by_role("button", name="Clear").click()
+    expect(panel.locator(".nbt-bars")).to_have_count(0)
+    draw(panel, tuple((x + 0.1, y) for x, y in SEVEN))  # elsewhere, on paper of another width
     expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
     panel.evaluate("e => { e.style.width = '' }")
 
