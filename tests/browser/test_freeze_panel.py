@@ -280,7 +280,7 @@ def test_a_kernel_that_is_restarted_is_said_and_its_cell_brings_the_panel_back(
     opened.restart_kernel()
     old = page.locator(PANEL).first
     old.scroll_into_view_if_needed()
-    old.get_by_role("button", name="Unfreeze").click(force=True)
+    old.get_by_role("button", name="Unfreeze", exact=True).click(force=True)
     old.locator("[data-group=head]").click()
     old.get_by_role("slider").focus()
     page.keyboard.press("ArrowRight")

@@ -29,7 +29,10 @@ const due = (model) => Math.max(asked.get(model) ?? 0, model.get("heard")) + 1;
 // Ask the kernel for something; a front end that holds messages while a cell runs is named after a while.
 const ask = (model, act, ...values) => {
   const heard = model.get("heard"), quiet = () => silences.dispatchEvent(new Event(model.get("still_id")));
-  if (gone(model)) { quiet(); return; }
+  if (gone(model)) { // to draw anew on a refresh would move the focus, which asks for a refresh
+    if (act !== "refresh") quiet();
+    return;
+  }
   asked.set(model, due(model));
   try { model.send({ act, with: values }); } catch { // its line to the kernel is cut
     lost.add(model.get("still_id"));
