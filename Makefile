@@ -42,7 +42,7 @@ test-browser: $(VENV)/installed-test  ## drive a real JupyterLab in Chromium
 	$(BIN)/python -m pytest -m browser tests/browser
 
 faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, hostile files, soak; their table anew
-	$(BIN)/python -m pytest -m faults -rP tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m faults -rP tests
 	$(BIN)/python scripts/faults_table.py write
 
 notebooks: $(READY)  ## execute all notebooks and store their outputs in a normal form

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nbtune._version import __version__
+from nbtune.interrupts import shielded
 
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nbtune.history import History
     from nbtune.phases import Phase
     from nbtune.preflight import Preflight
+    from nbtune.quality import Quality
     from nbtune.recipes import Recipe
     from nbtune.tasks import Task
     from nbtune.tuner import Tuner
@@ -39,6 +41,7 @@ _HOMES = {
     "NbtuneError": "errors",
     "Phase": "phases",
     "Preflight": "preflight",
+    "Quality": "quality",
     "Recipe": "recipes",
     "Report": "evaluate",
     "Still": "freeze",
@@ -68,6 +71,7 @@ __all__ = [
     "NbtuneError",
     "Phase",
     "Preflight",
+    "Quality",
     "Recipe",
     "Report",
     "Still",
@@ -87,12 +91,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
-    elif name in _MODULES:
-        value = import_module(_MODULES[name])
-    else:
+    if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
+    with shielded():  # torch cannot be imported again in a kernel where its import was broken off
+        if name in _HOMES:
+            value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
+        else:
+            value = import_module(_MODULES[name])
     globals()[name] = value
     return value
 

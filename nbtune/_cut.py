@@ -103,10 +103,10 @@ class Cut:
                 next="freeze fewer groups.",
             )
 
-    def tied(self, model: nn.Module) -> tuple[str, ...]:
-        """Names in training groups that are still because a still group shares their tensor."""
+    def tied(self, frozen: Iterable[str]) -> tuple[str, ...]:
+        """Those names of `frozen(model)` in training groups: still because a still group shares their tensor."""
         names = {name for group in self.training for name in group.tensors}
-        return tuple(name for name, (_, fixed) in self._all(model).items() if fixed and name in names)
+        return tuple(name for name in frozen if name in names)
 
     def _all(self, model: nn.Module) -> dict[str, tuple[torch.Tensor, bool]]:
         """Every parameter and buffer by name, and whether it must not change."""

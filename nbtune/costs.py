@@ -16,17 +16,18 @@ from nbtune._display import seconds
 from nbtune._fastai import Recorder
 from nbtune._fastai.borrow import borrowed, without_augmentation
 from nbtune._fastai.feed import plain, still_pass, tried, why_not
-from nbtune._fastai.steps import Clock, cut_batch, first_batch, trial, wait
+from nbtune._fastai.steps import Clock, cut_batch, first_batch, steps, wait
 from nbtune._nested import map_tensors, tensors
 from nbtune.cache import captured, replayed
 from nbtune.errors import FreezeError
 from nbtune.freeze import Still
 
-__all__ = ["Cost", "prices"]
+__all__ = ["Cost", "between", "prices"]
 
 # Two: batch norm refuses one. With the two fetches of one item that try whether it changes: eight.
 _FEW, _MANY = 2, 6
 _LEAST, _MOST, _WHILE = 3, 12, 0.05  # repetitions: at least, at most, and seconds after which no more are made
+_STILL = 2  # of the still part, the dearest of all, at least
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,20 @@ class Cost:
         return seconds(self.seconds) if low == high else f"{seconds(self.seconds)} [{low}, {high}]"
 
 
+def between(one: Cost | None, other: Cost | None, share: float) -> Cost | None:
+    """What lies at `share` of the way from one cost to another, with the range of both; None if one is not known."""
+    if one is None or other is None:
+        return None
+    middle = one.seconds + share * (other.seconds - one.seconds)
+    return Cost(middle, min(one.low, other.low), max(one.high, other.high))
+
+
 def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
     """Seconds that one epoch (training and validation) would take under `cut`, live and from kept features.
 
     Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
     be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of two and of
-    six items (repeated towards the batch size while that is quick) are timed, three to twelve times each after a
+    six items (repeated towards the batch size while that is quick) are timed, two to twelve times each after a
     warm-up; a line through them gives the fixed cost of a
     step and the cost of an item; what the fit took besides its steps is the fixed cost of an epoch. The range is
     that of the repetitions: a machine that does other things meanwhile is not foreseen by it. The Learner is left
@@ -55,18 +64,13 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
     """
     try:
         with borrowed(learn):
-            began = perf_counter()
-            many = first_batch(learn, _MANY)
-            item = (perf_counter() - began) / _MANY
-        if many is None:
+            tried_out = _tried_out(learn, cut)
+        if tried_out is None:
             return None, None
+        item, batches, still, rest = tried_out
         fetching = sum(_fetched(loader, item) for loader in learn.dls.loaders[:2])
-        batches = [cut_batch(many, _FEW), _enlarged(learn, many)]
-        apart = _apart(learn, cut, batches)
-        if apart is None:
-            return _cost(learn, batches, _steps(learn, cut, batches, [nullcontext()] * 2), fetching), None
-        still, stand_ins = apart
-        rest = _steps(learn, cut, batches, stand_ins)
+        if still is None:
+            return _cost(learn, batches, rest, fetching), None
         whole = [_after(spent, timed) for spent, timed in zip(still, rest, strict=True)]
         with without_augmentation(learn) if hasattr(learn, "nbtune_origin") else nullcontext():
             may = not why_not(learn, cut, sample=1)
@@ -75,14 +79,29 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
         return None, None  # a plan without its price is still a plan; training itself will say what is wrong
 
 
+def _tried_out(learn: Any, cut: Cut) -> tuple[float, list[Any], list[list[float]] | None, list[_Timed]] | None:
+    """Seconds to fetch an item, the two batches, seconds of the still part (None if not apart) and of the steps.
+
+    On a borrowed Learner.
+    """
+    began = perf_counter()
+    many = first_batch(learn, _MANY)
+    item = (perf_counter() - began) / _MANY
+    if many is None:
+        return None
+    batches = [cut_batch(many, _FEW), _enlarged(learn, many)]
+    still, around = _apart(learn, cut, batches) or (None, [nullcontext()] * 2)
+    return item, batches, still, [_timed(learn, cut, *pair) for pair in zip(batches, around, strict=True)]
+
+
 def _enlarged(learn: Any, batch: Any) -> Any:
     """The same items over and over, up to the batch size or to what is quick: small batches tell little of large."""
     inputs = plain(batch[: getattr(learn.dls, "n_inp", 1)])
     with still_pass(learn):
-        for _ in range(2):  # the first warms up
-            began = perf_counter()
-            wait(learn.model(*inputs))
-            took = perf_counter() - began
+        wait(learn.model(*(map_tensors(one, _first(_FEW)) for one in inputs)))  # warms up
+        began = perf_counter()
+        wait(learn.model(*inputs))
+        took = perf_counter() - began
     count = _items(batch)
     total = max(count, min(_size(learn.dls.train), count * int(_WHILE / took)))
     return map_tensors(batch, lambda tensor: tensor[torch.arange(total, device=tensor.device) % count])
@@ -109,7 +128,7 @@ def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]],
         return None
     inputs, times, kept = getattr(learn.dls, "n_inp", 1), [], []
     many = plain(batches[1][:inputs])
-    half = max(1, min(_MANY, _items(batches[1])) // 2)
+    half = max(1, min(_FEW, _items(batches[1]) // 2))
     try:
         where, _ = tried(learn, cut, tuple(map_tensors(many, cut_to) for cut_to in (_first(half), _last(half))))
     except FreezeError:
@@ -117,7 +136,7 @@ def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]],
     with still_pass(learn):
         for batch in batches:
             spent: list[float] = []
-            while len(spent) < _LEAST or (len(spent) < _MOST and sum(spent) < _WHILE):
+            while len(spent) < _STILL or (len(spent) < _MOST and sum(spent) < _WHILE):
                 began = perf_counter()
                 features = captured(learn.model, where, *plain(batch[:inputs]))
                 wait(features)
@@ -135,10 +154,6 @@ def _last(count: int) -> Callable[[Any], Any]:
     return lambda tensor: tensor[-count:].flip(0)
 
 
-def _steps(learn: Any, cut: Cut, batches: list[Any], around: list[Any]) -> list[_Timed]:
-    return [_timed(learn, cut, batch, context) for batch, context in zip(batches, around, strict=True)]
-
-
 def _cost(learn: Any, batches: list[Any], timed: list[_Timed], more: float) -> Cost:
     """An epoch by the seconds of a step and of a forward pass on the two batches."""
     sizes, (few, many) = (_items(batches[0]), _items(batches[1])), timed
@@ -153,7 +168,7 @@ def _timed(learn: Any, cut: Cut, batch: Any, context: Any) -> _Timed:
     clock, still = Clock(_LEAST + 1, _WHILE), Still(cut.first, cut.norms, groups=cut.groups, cache="off")
     still.prove = False  # digests are no part of a step
     with context:
-        trial(learn, [batch] * (_MOST + 1), cut.lists(learn.model), [Recorder(), clock, still], without=(Still,))
+        steps(learn, [batch] * (_MOST + 1), cut.lists(learn.model), [Recorder(), clock, still], without=(Still,))
     return _Timed(clock.steps[1:], clock.forwards[1:], clock.besides)
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "FreezeError",
     "InputError",
     "InputTypeError",
+    "MissingExtraError",
     "MissingFileError",
     "NbtuneError",
     "TrainingError",
@@ -65,6 +66,10 @@ class MissingFileError(NbtuneError, FileNotFoundError):
 
     def __str__(self) -> str:  # OSError would print its own errno form
         return str(self.args[0])
+
+
+class MissingExtraError(NbtuneError, ImportError):
+    """A library that is needed here and is not installed: an optional extra."""
 
 
 class TrainingError(NbtuneError, RuntimeError):

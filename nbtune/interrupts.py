@@ -12,12 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from nbtune.errors import NbtuneError
 
-__all__ = ["Flag", "graceful", "shielded"]
+__all__ = ["Flag", "graceful", "imports_whole", "shielded"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_WHOLE = frozenset({"__exit__", "_find_and_load"})  # functions not to be broken off: to leave a `with`, to import
 _CLEAN_UP = 5.0  # seconds after an interrupt was raised in which the clean-up is not broken off by another
 
 
@@ -94,7 +99,8 @@ class graceful(_Handling):  # noqa: N801 - as above
 
     Without `stop` the first is raised at once. Whatever comes after one that was raised is held until the block has
     ended (for five seconds, lest a clean-up that hangs could not be broken off), and so is one that comes while a
-    `with` is being left. `came`: how many; `raised`: was one raised within the block?
+    `with` is being left or a module imported: an import that is broken off can spoil the module for the whole kernel.
+    `came`: how many; `raised`: was one raised within the block?
     """
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
@@ -111,14 +117,25 @@ class graceful(_Handling):  # noqa: N801 - as above
             self._stop()
             return
         now = time.monotonic()
-        leaving = "__exit__" in _names(1)[: -self._depth]
-        if not leaving and (not self.raised or now - self._at > _CLEAN_UP):
+        whole = not _WHOLE.isdisjoint(_names(1)[: -self._depth])
+        if not whole and (not self.raised or now - self._at > _CLEAN_UP):
             self.raised, self._at = True, now
             raise KeyboardInterrupt
 
     def after(self, error: BaseException | None) -> None:
         if self.came and (error is None or isinstance(error, NbtuneError)):  # such as: stopped before there was any
             raise KeyboardInterrupt
+
+
+def imports_whole(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that imports what it needs: an interrupt is raised at once in it, but breaks no import in two."""
+
+    @wraps(function)
+    def whole(*args: P.args, **kwargs: P.kwargs) -> R:
+        with graceful():
+            return function(*args, **kwargs)
+
+    return whole
 
 
 def _names(depth: int) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nbtune.fitting import WIDEST, Epoch, Fitting, judge
 from nbtune.history import History
+from nbtune.overfitting import WIDEST, Epoch, Judgement, judge
 
 __all__ = ["COLUMNS", "POINTS", "Now", "Stretch", "Trace"]
 
@@ -51,6 +51,7 @@ class Now:
     speed: float  # training items a second
     rates: Mapping[str, float]  # of the groups that train, in the last step
     memory: int  # bytes that tensors hold on the GPU; 0 without one
+    slopes: Mapping[str, float]  # norm of the gradient in the last step, of the groups that train
 
 
 class Trace:
@@ -62,6 +63,7 @@ class Trace:
     def __init__(self) -> None:
         self.stretches: tuple[Stretch, ...] = ()
         self.batches = 0  # all that were recorded
+        self.slopes: Mapping[str, float] = {}  # by group: norm of its gradient in the last step of the last phase
         self._points = np.zeros((POINTS, 6), np.float64)  # columns, and the number of batches
         self._phases = np.zeros(POINTS, np.int64)
         self._count, self._width = 0, 1
@@ -99,7 +101,7 @@ class Trace:
         running = self._running
         return None if running is None else running.now()
 
-    def fitting(self, phase: int | None = None) -> Fitting:
+    def fitting(self, phase: int | None = None) -> Judgement:
         """Over- or underfitting in a phase (the last one by default), with its evidence."""
         number = phase or (self.stretches[-1].number if self.stretches else 0)
         return judge(self._epochs.get(number, []), self._metric)
@@ -124,14 +126,17 @@ class Trace:
 
     def begin(
         self, phase: int, trains: str, rates: Mapping[str, float], epochs: int, fresh: bool, batches: int,
-        rate: Callable[[], Sequence[float]],
+        rate: Callable[[], Sequence[float]], slopes: Callable[[], Sequence[float]] = tuple,
     ) -> None:  # fmt: skip
-        """A phase begins, or goes on; `rate()` gives the rates of the groups that train at this moment."""
+        """A phase begins, or goes on; `rate()` gives the rates of the groups that train at this moment.
+
+        `slopes()` gives the norms of their gradients in the last step; it may give none.
+        """
         known = [stretch for stretch in self.stretches if stretch.number == phase]
         stretch = known[0] if known else Stretch(phase, trains, rates, self.end, epochs, fresh)
         self._add(replace(stretch, epochs=epochs))
         self._close_point()
-        self._running = _Running(stretch.number, stretch.begin, epochs, batches, rate, rates)
+        self._running = _Running(stretch.number, stretch.begin, epochs, batches, rate, rates, slopes)
 
     def batch(self, epoch: float, loss: float, items: int, rate: float) -> None:
         """A training batch is done, `epoch` epochs of the phase after its beginning."""
@@ -172,6 +177,8 @@ class Trace:
 
     def finish(self) -> None:
         """The phase has ended, in whatever way."""
+        if self._running is not None:
+            self.slopes = self._running.slopes()
         self._running = None
 
     # How it stays short
@@ -241,9 +248,11 @@ class _Running:
         batches: int,
         rate: Callable[[], Sequence[float]],
         rates: Mapping[str, float],
+        slopes: Callable[[], Sequence[float]],
     ) -> None:
         self.phase, self.begin, self.epochs, self.batches, self.rate = phase, begin, epochs, max(1, batches), rate
         self.names = [name for name, top in rates.items() if top]
+        self.norms = slopes
         self.began = self.mark = self.first = time.perf_counter()
         self.at, self.items, self.speed, self.took = 0.0, 0, 0.0, math.nan
         self.rows = 0  # whole epochs since it began
@@ -284,8 +293,11 @@ class _Running:
         rates = dict(zip(self.names, self.rate(), strict=False))
         return Now(
             self.phase, whole, self.epochs, batch, self.batches, clock - self.began, left * known, self.speed,
-            rates, memory,
+            rates, memory, self.slopes(),
         )  # fmt: skip
+
+    def slopes(self) -> dict[str, float]:
+        return dict(zip(self.names, self.norms(), strict=False))
 
 
 def _cells(losses: Sequence[Any]) -> Any:

@@ -1,7 +1,8 @@
-"""Execute, store, check and test the notebooks: `scripts/notebooks.py run|store|check|test [NOTEBOOK ...]`.
+"""Execute, store, check and test the notebooks: `scripts/notebooks.py run|store|check|test|hosted [NOTEBOOK ...]`.
 
-Every command but `check` works on a copy in an emptied folder under runs/, so that what a notebook writes
-beside itself never meets what an earlier run left.
+`hosted` puts the cell that Colab and Kaggle need into notebooks without running them; `store` does so too.
+Every command but `check` and `hosted` works on a copy in an emptied folder under runs/, so that what a notebook
+writes beside itself never meets what an earlier run left.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
 
+import hosted
 from normal_form import NOISE, RESULT, ROOT, Node, dumps, keep_stable, normalise, problems, text_of
 
 CELL_SECONDS = 120  # a notebook takes less than 90 s on two cores, so no cell may take more
@@ -32,7 +34,7 @@ _HTML = (r"\A\s*<\w[\s\S]*\Z", "<html>")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0 only if every notebook did well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "store", "check", "test"))
+    parser.add_argument("command", choices=("run", "store", "check", "test", "hosted"))
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in notebooks/")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where copies and results go")
     parser.add_argument("--timeout", type=int, default=CELL_SECONDS, help="seconds a cell may take")
@@ -44,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if given.command == "check":
         return check(notebooks)
+    if given.command == "hosted":
+        return max(put_cell(path) for path in notebooks)
     if given.command == "test":
         return test(notebooks, given.runs, given.timeout)
     work = run if given.command == "run" else store
@@ -68,6 +72,8 @@ def run(path: Path, runs: Path, timeout: int) -> int:
 
 def store(path: Path, runs: Path, timeout: int) -> int:
     """Execute a copy and store its outputs in the notebook, in the normal form; a failed run stores none."""
+    if hosted.belongs(path):
+        put_cell(path)
     stored = normalise(json.loads(path.read_text(encoding="utf-8")))
     folder = fresh(path, runs / "store" / short_name(path))
     with executed(folder / path.name, timeout) as (notebook, error):
@@ -81,11 +87,22 @@ def store(path: Path, runs: Path, timeout: int) -> int:
 
 def check(notebooks: list[Path]) -> int:
     """Print what keeps a stored notebook from being fit to store."""
-    found = [f"{shown(path)} {what}" for path in notebooks for what in problems(path.read_text(encoding="utf-8"))]
+    found = []
+    for path in notebooks:
+        text = path.read_text(encoding="utf-8")
+        found += [f"{shown(path)} {what}" for what in problems(text)]
+        if hosted.belongs(path) and hosted.missing(json.loads(text)):
+            found.append(f"{shown(path)} lacks the cell for Colab and Kaggle: scripts/notebooks.py hosted puts it in")
     print(*found, f"{len(notebooks)} notebooks, {len(found)} problems", sep="\n")
     if found:
         print("`make notebooks` executes all notebooks and stores them in the normal form.")
     return int(bool(found))
+
+
+def put_cell(path: Path) -> int:
+    """Put the cell for Colab and Kaggle first; everything else of the notebook stays."""
+    path.write_text(dumps(normalise(hosted.with_cell(json.loads(path.read_text(encoding="utf-8"))))), encoding="utf-8")
+    return 0
 
 
 def test(notebooks: list[Path], runs: Path, timeout: int) -> int:

@@ -58,13 +58,13 @@ KINDS: dict[str, tuple[Callable[[Any], Callable[[], None]], type[BaseException] 
 
 @contextmanager
 def fault(point: str, act: Callable[[], None], nth: int = 1) -> Iterator[SimpleNamespace]:
-    """Call `act()` the `nth` time that `point` is passed; yields what says whether it was (`reached`)."""
-    seen = SimpleNamespace(count=0, reached=False)
+    """Call `act()` the `nth` time that `point` is passed; yields whether it was (`reached`), and `within` what."""
+    seen = SimpleNamespace(count=0, reached=False, within=set())
 
     def passed() -> None:
         seen.count += 1
         if seen.count == nth:
-            seen.reached = True
+            seen.reached, seen.within = True, running()
             act()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -74,6 +74,16 @@ def fault(point: str, act: Callable[[], None], nth: int = 1) -> Iterator[SimpleN
         else:
             _event(patch, side, name, passed)
         yield seen
+
+
+def running() -> set[str]:
+    """Functions of nbtune that run now, as "file:function"."""
+    found, frame = set(), sys._getframe(1)
+    while frame is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith("nbtune."):
+            found.add(f"{frame.f_globals['__name__']}:{frame.f_code.co_name}")
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def _event(patch: pytest.MonkeyPatch, side: str, event: str, passed: Callable[[], None]) -> None:
@@ -118,9 +128,8 @@ def _broken(found: Any, passed: Callable[[], None]) -> Iterator[Any]:
         yield one
 
 
-def later(calls: int, act: Callable[[], None]) -> None:
-    """Call `act()` when this thread has called as many more functions."""
-    left = [calls]
+def later(left: list[int], act: Callable[[], None]) -> None:
+    """Call `act()` when this thread has called `left[0]` more functions, which is counted down."""
 
     def profile(frame: Any, event: str, arg: Any) -> None:
         if event == "call":

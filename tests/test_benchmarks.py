@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -83,3 +85,48 @@ def test_the_finder_counts_steps_and_the_filling(bench: Any) -> None:
     text = finder.report([{"fastai": (50.0, 100), "nbtune, first": (3.0, 100), "nbtune, again": (1.0, 100)}])
     assert "Filling alone: 2.00 s" in text
     assert "50.0 times as fast" in text
+
+
+def test_a_filling_beyond_the_budget_stays_within_budget_and_a_batch(bench: Any) -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+    command = [sys.executable, "-W", "ignore", str(script), "--case", "64 MB, then disk", "--items", "400"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    assert found["features"] > 400  # what would have to be in memory otherwise
+    assert found["peak"] < 64 + 68 + 200  # budget, a batch's activations (benchmarks/memory.py), the goal's allowance
+
+
+def test_a_plain_script_is_compared_seed_by_seed(bench: Any) -> None:
+    import plain
+
+    way = plain.Way("data", "from_frame", "error", "a loop", *[lambda *_: None] * 4, -1)  # type: ignore[arg-type]
+    found = {"nbtune": [1.0, 2.0, 3.0], "plain": [1.5, 2.0, 4.0], "nbtune s": [1.0] * 3, "plain s": [2.0] * 3}
+    mean, low, high = plain.gain(way, found)
+    assert (mean, low < 0 < high) == (pytest.approx(0.5), True)
+    assert high - mean == pytest.approx(4.302653 * 0.5 / 3**0.5)  # t of 2 degrees of freedom
+    assert "| 2.0 ± 0.8 | 2.5 ± 1.1 | +0.5 [-0.7, +1.7] | 1.0 | 2.0 |" in plain.row(way, found)
+
+
+def test_both_ways_of_a_table_of_ones_own_predict_every_test_item(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from own import ways
+
+    monkeypatch.setattr(ways, "SMALL_EPOCHS", 2)
+    for way in ways.WAYS[2:]:
+        task = way.task(0)
+        for run in (way.nbtune, way.plain):
+            said = run(task, 0)
+            assert len(said) == len(task.test)
+            assert math.isfinite(way.score(task, said))
+
+
+def test_every_loader_hands_out_the_pictures_of_a_folder(bench: Any, tmp_path: Path) -> None:
+    import data
+    from own.sets import photographs
+
+    import nbtune as nt
+
+    task = nt.tasks.from_folder(photographs(tmp_path / "pictures", 40, 64))
+    kept, late = (list(data.learner(task, room).dls.train) for room in (1 << 30, 0))
+    assert sum(len(x) for x, _ in kept) == sum(len(x) for x, _ in late) == len(task.train)
+    assert data.bare(task.train.x.paths, 2) > 0
+    seconds, waited = data.trained(late, 1)
+    assert 0 <= waited < seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import nbtune as nt
 from broken_files import EXIF, bomb, class_folders, good, grey_ramp, jpeg
@@ -200,6 +203,42 @@ def test_pictures_that_take_too_much_room_are_decoded_at_need_to_the_same(
     assert rows[0] == rows[1]
 
 
+def test_pictures_are_decoded_once_for_learners_that_take_them_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = nt.tasks.from_folder(class_folders(tmp_path / "pics"))
+    made: list[int] = []
+    whole = Decoding.whole
+    monkeypatch.setattr(Decoding, "whole", lambda self: made.append(len(self)) or whole(self))
+    first, again = (task.learner("letters", seed=seed).dls.train.dataset.x for seed in (0, 1))
+    assert first.data_ptr() == again.data_ptr()
+    assert made == [len(task.train), len(task.valid)]
+    larger = task.learner(lambda n: nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, n)), size=24)
+    assert larger.dls.train.dataset.x.shape[-1] == 24
+
+
+def test_pictures_at_need_come_a_batch_ahead_in_order_and_their_errors_when_they_are_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbtune.tasks._ready.ROOM", 0)
+    task = nt.tasks.from_folder(class_folders(tmp_path / "pics", each=12))
+    loader = task.learner("letters", seed=0, bs=4).dls.train
+    asked: list[list[int]] = []
+    of = Decoding._all
+    monkeypatch.setattr(Decoding, "_all", lambda self, places: asked.append(list(places)) or of(self, places))
+    batches = loader.create_batches(range(len(task.train)))
+    first = next(batches)[0]
+    for _ in range(1000):  # the thread was told before the batch was handed over; it needs a moment
+        if len(asked) > 1:
+            break
+        time.sleep(0.01)
+    assert asked == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert torch.equal(torch.as_tensor(first), of(loader.dataset.x, [0, 1, 2, 3]))
+    task.train.x.paths[11].unlink()
+    with pytest.raises(MissingFileError, match="not there any more"):
+        list(batches)
+
+
 # Copies
 
 
@@ -282,3 +321,22 @@ def test_paths_that_are_no_folders_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no picture below"):
         nt.tasks.from_folder(tmp_path / "empty")
     assert isinstance(nt.tasks.from_folder(root).train.x, Files)
+
+
+@pytest.mark.parametrize("target", ["pictures", "other", "gone"])
+def test_a_link_that_leads_to_no_folder_is_told_with_where_it_leads(target: str, tmp_path: Path) -> None:
+    os.symlink(target, tmp_path / "pictures")
+    os.symlink("pictures", tmp_path / "other")
+    with pytest.raises(MissingFileError, match=f"is a link to '{target}'") as error:
+        nt.tasks.from_folder(tmp_path / "pictures")
+    assert "leads back to itself" in error.value.likely
+    assert "give the folder itself" in error.value.next
+
+
+def test_folders_that_lead_to_each_other_are_walked_once_and_named(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pics")
+    os.symlink("../b", root / "a" / "more")
+    os.symlink("../a", root / "b" / "more")
+    with pytest.raises(InputError, match="a link that leads back to a folder above it: a/more/more") as error:
+        nt.tasks.from_folder(root)
+    assert all((error.value.rule, error.value.likely, error.value.next))

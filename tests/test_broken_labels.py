@@ -31,6 +31,10 @@ LABELS: dict[str, tuple[pd.DataFrame, dict[str, Any], str, str]] = {
     "rmse of classes": (FRAME, {"metrics": "rmse"}, "'rmse' for a target of classes", 'target="regression"'),
     "accuracy of numbers": (
         FRAME.assign(y=FRAME.x / 3), {"metrics": "accuracy"}, "target of numbers", 'target="single"'),
+    "rmse of several labels": (
+        _labels([["a"], ["a", "b"]] * 20), {"metrics": "rmse"}, "'rmse' for a target of several labels",
+        'target="regression"'),
+    "a metric's value": (FRAME, {"metrics": 0.9}, "metrics=0.9", "metrics='accuracy'"),
     "misspelt metric": (FRAME, {"metrics": "acuracy"}, "metrics='acuracy'", "did you mean accuracy"),
     "misspelt option": (FRAME, {"sead": 1}, "sead=1", "seed=1"),
     "misspelt target": (FRAME, {"target": "classification"}, "target='classification'", "target='single'"),

@@ -44,6 +44,21 @@ def test_the_digits_have_none() -> None:
     assert nt.tasks.digits().copies().sentence == "No two of 1,797 items are equal to the last bit."
 
 
+def test_copies_among_arrays_rows_several_labels_and_numbers() -> None:
+    draw = np.random.RandomState(0)
+    images, rows = draw.rand(40, 8, 8), draw.rand(40, 3)
+    images[7], rows[7] = images[3], rows[3]
+    numbers = np.arange(40) + 0.5
+    labels = [["a"], ["b"], ["a", "b"], []] * 10
+    for x in (images, rows):
+        found = nt.tasks.from_arrays(x, numbers).copies()
+        assert [sorted(place.label for place in group) for group in found.groups] == [["3.5", "7.5"]]
+        assert len(found.conflicts) == 1
+        found = nt.tasks.from_arrays(x, labels, target="multi").copies()
+        assert [[place.label for place in group] for group in found.groups] == [["none", "none"]]
+        assert found.conflicts == ()
+
+
 class Broken:
     """Items one of which cannot be read."""
 

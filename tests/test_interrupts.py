@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nbtune
 from faulty import interrupt
 from nbtune import interrupts
-from nbtune.interrupts import Flag, graceful, shielded
+from nbtune.interrupts import Flag, graceful, imports_whole, shielded
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +87,25 @@ def test_a_block_that_is_being_left_is_left_whole() -> None:
             stack.enter_context(leaving(done))
         done.append("went on")
     assert done == ["left", "left", "went on"]
+
+
+def test_an_import_is_not_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text(
+        "from faulty import interrupt\ninterrupt()\ninterrupt()\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), graceful():  # noqa: PT012
+        module = importlib.import_module("slow_to_import")
+        assert module.whole
+    monkeypatch.delitem(sys.modules, "slow_to_import")
+    with pytest.raises(KeyboardInterrupt):
+        imports_whole(importlib.import_module)("slow_to_import")
+    assert sys.modules["slow_to_import"].whole
+    monkeypatch.delitem(sys.modules, "slow_to_import")
+    monkeypatch.setitem(nbtune._MODULES, "slow", "slow_to_import")
+    with pytest.raises(KeyboardInterrupt):
+        nbtune.slow  # noqa: B018 (a name that is loaded when it is first used)
+    assert sys.modules["slow_to_import"].whole
 
 
 def test_a_block_around_it_that_is_being_left_does_not_count() -> None:

@@ -31,6 +31,7 @@ class Cell:
 
     def __init__(self, client: Any, code: str) -> None:
         self.client, self.sent = client, client.execute(code)
+        self.trace = ""  # of its error
 
     def result(self, patience: float = 120.0) -> tuple[str, str]:
         """(name of the error or "", what was printed)."""
@@ -43,6 +44,7 @@ class Cell:
             content = message["content"]
             printed += content.get("text", "") if message["msg_type"] == "stream" else ""
             error = content["ename"] if message["msg_type"] == "error" else error
+            self.trace += "\n".join(content.get("traceback", ()))
             if message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return error, printed
         raise AssertionError(f"no end of the cell; printed {printed!r}")

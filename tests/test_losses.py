@@ -57,6 +57,26 @@ def test_it_leaves_no_trace_says_how_and_stands_in_the_script(found: tuple[Losse
     assert "read as" in again._repr_html_()
 
 
+def test_stopped_while_c_is_chosen_it_says_so(found: tuple[Losses, set[str], nt.Tuner]) -> None:
+    losses, _, tuner = found
+    assert not losses.partial
+    assert "Stopped" not in losses.sentence
+    asked: list[int] = []
+
+    def stopped() -> bool:  # after the second value of C
+        asked.append(1)
+        return len(asked) > 2
+
+    x, targets = np.random.RandomState(0).randn(40, 3), np.array([0, 1] * 20)
+    assert crossed(x, targets, 0, stopped, lambda: None).partial
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nbtune.questions.linear._loss", lambda *_: tuner.stop() or 1.0)
+        partial = tuner.item_losses()
+    assert partial.partial
+    assert partial.c == 1e-4
+    assert partial.sentence.endswith("Stopped before all values of C were tried.")
+
+
 def test_a_body_that_was_trained_on_the_labels_is_said() -> None:
     task = nt.tasks.digits(shots=3)
     tuner = nt.Tuner(task.learner("letters", seed=0), seed=0)

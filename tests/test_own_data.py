@@ -335,3 +335,58 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
         with pytest.raises((InputError, InputTypeError), match=message):
             call()
     assert nt.tasks.from_arrays(x, y, vocab=list("abcdefghij")).vocab == tuple("abcdefghij")
+
+
+# From one table to another
+
+
+def sites() -> dict[str, pd.DataFrame]:
+    """The wines in two halves, the second with a category that the first has not."""
+    df = table("wine").sample(frac=1, random_state=0).assign(colour=lambda d: np.where(d.hue > 1, "dark", "light"))
+    south = df.iloc[90:].assign(colour=lambda d: d.colour.where(np.arange(len(d)) % 5 > 0, "pink"))
+    return {"north": df.iloc[:90], "south": south}
+
+
+def trained(task: Task, folder: Path, epochs: int = 4) -> Any:
+    tuner = nt.Tuner(task.learner("tabular", layers=[30, 20], seed=0), test=task.test, seed=0)
+    tuner.fit(epochs, 1e-2)
+    return nt.load(tuner.save(folder))
+
+
+@pytest.mark.parametrize("y", ["target", "alcohol"])
+def test_a_model_of_one_table_goes_on_with_another(y: str, tmp_path: Path) -> None:
+    north, south = (nt.tasks.from_frame(df, y=y) for df in sites().values())
+    model = trained(north, tmp_path / "north")
+    weights = {name: one.clone() for name, one in model.module.state_dict().items()}
+    tuner = nt.Tuner(south.learner(model, seed=0), test=south.test, seed=0)
+    said, first = model.predict(south.test), tuner.evaluate()
+    check_predictions(said, first)  # before a step it says what the model says, numbers in their own units
+    tuner.freeze_to("head")
+    assert tuner.verify()
+    assert tuner.fit(3, 1e-2).cached
+    assert all(torch.equal(one, weights[name]) for name, one in model.module.state_dict().items())
+    again = nt.load(tuner.save(tmp_path / "south"))
+    check_predictions(again.predict(south.test), tuner.evaluate())
+    assert f"nt.load({str(tmp_path / 'north')!r})" in tuner.code()
+
+
+def test_a_model_of_other_classes_keeps_all_but_the_head(tmp_path: Path) -> None:
+    north, south = sites().values()
+    model = trained(nt.tasks.from_frame(north, y="target"), tmp_path / "north")
+    task = nt.tasks.from_frame(south.assign(target=south.target == 0), y="target")
+    mine = task.learner(model, seed=0).model.state_dict()
+    theirs = model.module.state_dict()
+    moved = {name.rpartition(".")[0] for name, one in mine.items() if not torch.equal(one, theirs[name])}
+    assert moved == {"layers.2.0"}
+    fresh = task.learner(model, seed=0, pretrained=False)
+    assert not torch.equal(fresh.model.state_dict()["layers.0.0.weight"], theirs["layers.0.0.weight"])
+    assert fresh.nbtune_origin.body.columns == model.preprocessing
+
+
+def test_a_model_goes_on_with_a_table_that_has_its_columns_only(tmp_path: Path) -> None:
+    north, south = sites().values()
+    model = trained(nt.tasks.from_frame(north, y="target"), tmp_path / "north", 1)
+    with pytest.raises(InputError, match="rows without 'hue'"):
+        nt.tasks.from_frame(south.drop(columns="hue"), y="target").learner(model)
+    with pytest.raises(InputError, match="without layers"):
+        nt.tasks.from_frame(south, y="target").learner(model, layers=[10])

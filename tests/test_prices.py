@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from torch import nn
 
 import nbtune as nt
 from learners import FAMILIES, cnn, differing, digits, state
@@ -23,7 +24,7 @@ def test_measuring_leaves_no_trace(family: str) -> None:
 
 def test_each_group_has_its_part_in_a_step_and_the_size_of_what_it_hands_on() -> None:
     learn = digits(cnn(0.0))
-    found = nt.Tuner(learn, groups="learner", seed=0).prices()
+    found = nt.Tuner(learn, groups="learner", seed=0).prices(60)
     assert all(step and step.forward > 0 and step.backward > 0 for step in found.steps)
     # fastai's splitter gives the pooling, which has no parameters, to the group before it.
     assert [step.out for step in found.steps if step] == [6 * 64 * 4, 8 * 16 * 4, 10 * 4, 10 * 4]
@@ -55,3 +56,26 @@ def test_another_batch_size_or_callback_is_another_price() -> None:
 def test_measuring_stops_when_its_time_is_over() -> None:
     found = nt.Tuner(digits(), groups="learner", seed=0).prices(0)
     assert found.live == (None,) * 4
+
+
+def test_stop_ends_the_measuring() -> None:
+    tuner = nt.Tuner(digits(), groups="learner", seed=0)
+    done = tuner.watch(lambda: tuner.stop() if tuner.running == "prices" else None)
+    assert tuner.prices(60).live == (None,) * 4
+    done()
+    assert None not in tuner.prices(60).live
+
+
+def test_of_many_groups_one_between_two_measured_ones_is_priced_by_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Flatten(), *[nn.Linear(64, 64) for _ in range(39)], nn.Linear(64, 10))
+    split = lambda m: [list(part.parameters()) for part in list(m)[1:]]  # noqa: E731
+    tuner = nt.Tuner(digits(model, splitter=split), groups="learner", seed=0)
+    found = tuner.prices(0)
+    assert [at for at, cost in enumerate(found.live) if cost] == [0, 1, 39]  # without these there is nothing between
+    monkeypatch.setattr("nbtune.tuner.held.prices", lambda *_: 1 / 0)  # nothing more is measured
+    first, last, plan = found.live[1], found.live[39], tuner.freeze_to(20)
+    share = (20 - 1) / (39 - 1)
+    assert plan.live.seconds == pytest.approx(first.seconds + share * (last.seconds - first.seconds))
+    assert (plan.live.low, plan.live.high) == (min(first.low, last.low), max(first.high, last.high))
+    assert plan.kept is not None
+    assert tuner.freeze_to(1).live == first

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nbtune as nt
+from broken_files import class_folders, good
 from nbtune.errors import InputError, InputTypeError, NbtuneError
 from nbtune.tasks import Task
 from nbtune.tasks.splits import Aside, plan_split
@@ -147,6 +150,24 @@ def test_splits_that_mislead_are_refused(kind: str) -> None:
         nt.tasks.from_frame(df, x=["x"], y="y", **options)
     assert given in error.value.given, error.value.given
     assert all((error.value.rule, error.value.likely, error.value.next))
+
+
+def test_groups_that_straddle_given_splits_are_refused_from_every_source(tmp_path: Path) -> None:
+    root = tmp_path / "pics"
+    class_folders(root / "train", each=4)
+    for at in range(8):  # other pictures
+        (root / "test" / "ab"[at % 2]).mkdir(parents=True, exist_ok=True)
+        good(5000 + at).save(root / "test" / "ab"[at % 2] / f"{at}.png")
+    x, split = np.arange(40.0)[:, None], ["train", "test"] * 20
+    calls: list[Callable[[], object]] = [
+        lambda: nt.tasks.from_folder(root, group=lambda path: int(path.stem) % 2),
+        lambda: nt.tasks.from_arrays(x, ["a", "b", "b", "a"] * 10, group=np.arange(40) // 8, split=split),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="groups stand in several given splits") as error:
+            call()
+        assert "drawn item by item" in error.value.likely
+        assert "leave split= out" in error.value.next
 
 
 def test_a_class_that_is_never_tested_is_noted() -> None:

@@ -164,3 +164,31 @@ def test_what_was_trained_before_a_resume_is_on_the_axis(tmp_path: Any) -> None:
     assert [x for x, _ in again.trace.rows] == [1.0, 2.0]
     again.fit(1)
     assert [x for x, _ in again.trace.rows] == [1.0, 2.0, 3.0]
+
+
+def test_the_gradient_of_each_group_is_that_of_the_last_step() -> None:
+    seen: list[list[float]] = []
+
+    class Look(Callback):  # type: ignore[misc]
+        order = 200
+
+        def after_backward(self) -> None:
+            lists = self.learn.opt.param_lists
+            seen.append([float(torch.cat([p.grad.reshape(-1) for p in ps]).norm()) for ps in lists])
+
+    t = tuner()
+    t.freeze_to(1)
+    live: list[dict[str, float]] = []
+    t.trace.watch(lambda: live.append(dict(t.trace.now.slopes)) if t.trace.now else None)
+    t.fit(1, cbs=Look())
+    names = [group.name for group in t.groups[1:]]
+    assert list(t.trace.slopes) == names
+    assert list(t.trace.slopes.values()) == pytest.approx(seen[-1], rel=1e-5)
+    assert list(live[0].values()) == pytest.approx(seen[0], rel=1e-5)  # also while it runs
+
+
+def test_a_step_that_is_not_finite_leaves_the_gradient_of_the_one_before() -> None:
+    calls = iter([1.0, float("nan")])
+    t = tuner(loss_func=lambda x, y: nn.functional.cross_entropy(x, y) * next(calls))
+    assert "the loss was nan at step 2" in repr(t.fit(1))
+    assert all(value > 0 for value in t.trace.slopes.values())

@@ -19,8 +19,9 @@ import nbtune as nt
 from faulty import children
 from learners import Items, bits, cnn, differing, digits, loaders, state
 from nbtune._fastai import workers
+from nbtune._memory import Fit, largest
 from nbtune.errors import TrainingError
-from nbtune.tuner.trouble import fitting
+from nbtune.tuner.trouble import explained
 
 SEEN: list[Any] = []  # not in the module, where it would be put back
 
@@ -103,11 +104,40 @@ def test_the_search_is_bounded_and_knows_other_errors() -> None:
         if size > limit:
             raise error("on purpose")
 
-    assert fitting(100, lambda size: step(size, limit=30)) == 25
+    assert largest(100, lambda size: step(size, limit=30)) == Fit(25, 50)
     assert tried == [100, 50, 25]
-    assert fitting(2**30, step) is None
+    found = largest(2**30, step)
+    assert found.fits is None
+    assert found.lacked == tried[-1] == 2**30 // 2 ** (len(tried) - 4)
     assert len(tried) <= 3 + 12
-    assert fitting(64, lambda size: step(size, ValueError)) is None
+    assert largest(64, lambda size: step(size, ValueError)) == Fit(None, None, 64, "ValueError: on purpose")
+
+
+class Choosy(Hungry):
+    """Runs out of memory above `limit` items, and fails otherwise up to it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = super().forward(x)
+        if self.calls >= self.after and self.training:
+            raise ValueError(f"no batch of {len(x)} is wanted")
+        return out
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (8, "of 16 does too; which batch would fit is not known: a training step of 8 fails otherwise (ValueError: no"),
+        (1, "of 2 does too (measured); one of 1 fails otherwise (ValueError"),
+        (0, "a training step of 1 does too (measured)."),
+    ],
+)
+def test_another_error_in_the_search_is_not_called_a_lack_of_memory(limit: int, said: str) -> None:
+    tuner = nt.Tuner(learn := hungry(after=1), seed=0)
+    learn.model[1] = Choosy(limit, 1)
+    with pytest.raises(TrainingError) as raised:
+        tuner.fit(1, 1e-2)
+    assert said in raised.value.given
+    assert ("dl.bs = 16" in raised.value.next) == (limit == 8)
 
 
 def test_an_optimizer_that_finds_no_memory_in_its_first_step_is_undone(tmp_path: Path) -> None:
@@ -119,10 +149,12 @@ def test_an_optimizer_that_finds_no_memory_in_its_first_step_is_undone(tmp_path:
         tuner.fit(1, 1e-2)
     assert seen.reached
     assert bits(learn.model) == before
-    with fault("in the optimizer", fails(RuntimeError), nth=3) as seen, pytest.raises(RuntimeError, match="on purpose"):
+    with fault("in the optimizer", fails(RuntimeError), nth=3) as seen, pytest.raises(RuntimeError) as raised:
         tuner.run()
     assert seen.reached
     assert "within an optimizer step: some weights were moved" in tuner.history.phases[-1].ended
+    assert "some weights were moved and others not, in step 2." in raised.value.__notes__[0]
+    assert f"nt.resume({str(tmp_path / 'run')!r}, learn)" in raised.value.__notes__[0]
     saved = nt.resume(tmp_path / "run", digits())  # the last whole state is what the folder holds
     saved.run()
     alone = nt.Tuner(digits(), seed=0)
@@ -168,6 +200,21 @@ def test_a_worker_that_dies_is_said_and_none_is_left() -> None:
     with pytest.raises(TrainingError, match=r"fit\(\) lost a worker process of the loader \(pid \d+"):
         tuner.fit(1)
     assert gone(before)
+
+
+@pytest.mark.survives("an item that uses CUDA in a worker, or too little shared memory", "said, with what to do")
+def test_cuda_in_a_worker_and_a_lack_of_shared_memory_are_said() -> None:
+    def cuda() -> None:  # the words of torch.cuda._lazy_init
+        raise RuntimeError("Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must")
+
+    with pytest.raises(TrainingError, match="uses CUDA in a worker") as raised:
+        nt.Tuner(with_workers(cuda), seed=0).fit(1)
+    assert "num_workers=0" in raised.value.next
+    error = RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's "
+                         "workers are out of shared memory. Please try to raise your shared memory limit.")  # fmt: skip
+    found = explained(error, "fit", None)
+    assert found is not None
+    assert "/dev/shm" in found.likely
 
 
 @pytest.mark.survives("a loader's worker that hangs", "ended after 300 s without a batch, and said; no worker is left")

@@ -12,6 +12,8 @@ import nbtune as nt
 from learners import digits
 from nbtune.errors import InputError, InputTypeError
 from nbtune.evaluate import Report, report
+from nbtune.evaluate.labels import labels_report
+from nbtune.evaluate.numbers import numbers_report
 from nbtune_widgets import Evaluation
 from panel_acts import Shown, ask, run, wait
 
@@ -73,7 +75,7 @@ def test_every_cell_opens_exactly_its_items(images: bool) -> None:
     for t in range(3):
         for p in range(3):
             ask(panel, "cell", t, p)
-            shown = panel.view["listed"]
+            shown = panel.listed
             wanted = np.flatnonzero((r.targets == t) & (r.predicted == p))
             assert sorted(int(row[0]) for row in shown["rows"]) == wanted.tolist()
             assert (shown["pixels"] is not None) == images
@@ -84,10 +86,52 @@ def test_worst_errors_and_thresholds_are_those_of_their_lines() -> None:
     r = made()
     panel = Evaluation(r)
     ask(panel, "threshold", 1, 0.3)
-    assert repr(eval(panel.code, {"report": r})) == panel.view["threshold"]["said"]
+    assert panel.view["threshold"] == {"class": 1, "at": 0.3}
+    assert eval(panel.code, {"report": r}).sentence == panel.curve["rows"][30][-1]
     ask(panel, "worst")
     found = eval(panel.code, {"report": r})
-    assert found["index"].tolist() == [int(row[0]) for row in panel.view["listed"]["rows"]]
+    assert found["index"].tolist() == [int(row[0]) for row in panel.listed["rows"]]
+
+
+@pytest.mark.parametrize("cell", [None, (1, 2)])
+def test_pages_hold_all_items_once_and_their_lines_are_true(cell: Any) -> None:
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(3), 900)
+    r = report(probs, np.full(900, 1), ["a", "b", "c"], n_boot=20)
+    panel = Evaluation(r)
+    ask(panel, *(("worst",) if cell is None else ("cell", *cell)))
+    wanted = r.worst(900).rows if cell is None else r.cell("b", "c")
+    seen: list[int] = []
+    for page in range(1, panel.listed["pages"] + 1):
+        ask(panel, "page", page)
+        shown = [int(row[0]) for row in panel.listed["rows"]]
+        assert eval(panel.code, {"report": r})["index"].tolist() == shown
+        assert 1 <= len(shown) <= 60
+        seen += shown
+    assert seen == wanted["index"].tolist()
+    assert len(seen) > 240
+    ask(panel, "page", 99)  # the last there is
+    assert panel.listed["page"] == panel.listed["pages"]
+
+
+def test_a_moving_threshold_sends_neither_items_nor_the_report_again() -> None:
+    panel = Evaluation(made(images=True))
+    kept = panel.facts, panel.listed, panel.curve
+    ask(panel, "threshold", 2, 0.9)
+    assert all(a is b for a, b in zip(kept, (panel.facts, panel.listed, panel.curve), strict=True))
+    ask(panel, "threshold", 1, 0.9)
+    assert panel.curve["name"] == "class 1"
+    assert len(repr(panel.view)) < 2000
+
+
+def test_reports_of_several_labels_and_of_numbers_show_their_metrics() -> None:
+    rng = np.random.default_rng(0)
+    labels = labels_report(rng.random((30, 3)), rng.integers(0, 2, (30, 3)), ["a", "b", "c"], n_boot=20)
+    for one in (labels, numbers_report(rng.random((30, 1)), rng.random((30, 1)), ["y"], n_boot=20)):
+        panel = Evaluation(one, one)
+        assert [row[0] for row in panel.facts["metrics"]] == list(one.metrics)
+        assert "vocab" not in panel.facts
+        assert "<img " in panel.static()
 
 
 def test_lines_of_a_tuner_run_as_they_stand() -> None:
@@ -95,13 +139,13 @@ def test_lines_of_a_tuner_run_as_they_stand() -> None:
     one.evaluate()
     panel = Evaluation(one)
     ask(panel, "threshold", 2, 0.25)
-    assert repr(eval(panel.code, {"tuner": one})) == panel.view["threshold"]["said"]
+    assert eval(panel.code, {"tuner": one}).sentence == panel.curve["rows"][25][-1]
 
 
 def test_two_reports_are_compared_and_other_items_are_refused() -> None:
     first, other = made(), made(seed=4)
     panel = Evaluation(first, other)
-    compared: Any = panel.view["compared"]
+    compared: Any = panel.facts["compared"]
     assert compared["said"] == repr(eval(compared["code"], {"report": first, "other": other}))
     with pytest.raises(InputError):
         Evaluation(first, made(n=50))
@@ -109,12 +153,13 @@ def test_two_reports_are_compared_and_other_items_are_refused() -> None:
 
 def test_a_thousand_classes_stay_a_small_message() -> None:
     panel = Evaluation(made(classes=1000, n=2000))
-    assert panel.view["matrix"] == []
-    assert len(panel.view["pairs"]) == 60
-    t, p, count = panel.view["pairs"][0]
+    assert panel.facts["matrix"] == []
+    assert len(panel.facts["pairs"]) == 60
+    t, p, count = panel.facts["pairs"][0]
     ask(panel, "cell", t, p)
-    assert len(panel.view["listed"]["rows"]) == count
-    assert len(repr(panel.view)) < 500_000
+    assert len(panel.listed["rows"]) == count
+    assert len(repr(panel.facts)) < 500_000
+    assert len(repr(panel.view)) < 2000
 
 
 def test_the_static_picture_holds_no_html_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

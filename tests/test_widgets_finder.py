@@ -57,7 +57,8 @@ def test_the_line_of_a_chosen_rate_sets_it() -> None:
     ask(panel, "choose", 1e-4, 3.14159e-3, "top")
     assert (panel.base, panel.top) == (1e-4, 3.1e-3)  # two digits: more are noise
     assert tuner.lr is None
-    assert dict(panel.view["rates"]) == tuner.rates(slice(1e-4, 3.1e-3)).training
+    assert panel.code == "tuner.rates(slice(0.0001, 0.0031))"  # what would be, before it is used
+    assert dict(panel.view["rates"]) == run(f"rates = {panel.code}", other)["rates"].training
     ask(panel, "use")
     assert panel.code == "tuner.lr = slice(0.0001, 0.0031)"
     assert panel.view["used"]
@@ -112,8 +113,8 @@ def test_with_one_group_that_trains_there_is_one_rate() -> None:
     assert len(panel.view["rates"]) == 1
 
 
-@pytest.mark.parametrize("top", ["abc", "<img src=x>", "-1", "nan", "1e400", ""])
-def test_what_is_no_rate_is_refused_in_four_parts(top: str) -> None:
+@pytest.mark.parametrize("top", ["abc", "<img src=x>", "-1", "nan", "1e400", "", None, [1]])
+def test_what_is_no_rate_is_refused_in_four_parts(top: Any) -> None:
     tuner, panel = finding()
     before = panel.base, panel.top, tuner.lr
     ask(panel, "choose", panel.base, top, "top")
@@ -136,6 +137,24 @@ def test_stop_ends_the_range_test_and_a_storm_begins_one() -> None:
     assert tuner.curve is not None
     assert len(panel.view["curve"]["lrs"]) < tuner.curve.steps or len(tuner.curve.losses) < 5
     assert bits(tuner.learn.model) == before
+
+
+def test_it_is_busy_until_another_click_would_be_heard() -> None:
+    """Or the page shows a button that does nothing: the verb ends before all that follows it has been said."""
+    panel, seen = LRFinder(begun()), []
+    panel.observe(lambda change: seen.append((change["new"], panel._thread is None, panel.code)), "busy")
+    ask(panel, "find")
+    wait(panel)
+    assert [busy for busy, *_ in seen] == ["tuner.lr_find() is running.", ""]
+    assert seen[-1][1:] == (True, "curve = tuner.lr_find()")
+
+
+def test_a_learner_frozen_behind_its_back_is_seen_on_focus() -> None:
+    tuner, panel = finding()
+    assert panel.view["stale"] == ""
+    tuner.learn.model[3][3].weight.data.add_(1.0)
+    ask(panel, "refresh")
+    assert panel.view["stale"] == "trained since"
 
 
 def test_a_test_that_cannot_run_is_an_error_in_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,11 @@ def test_it_shows_the_plan_of_now() -> None:
         ([("freeze_to", 2), ("freeze_to", 0)], "tuner.unfreeze()"),
         ([("freeze_to", 1), ("norms", "stats")], "tuner.freeze_to({1!r}, norms='stats')"),
         ([("freeze_to", 1), ("norms", "train"), ("freeze_to", 3)], "tuner.freeze_to({3!r}, norms='train')"),
+        ([("norms", "stats")], "tuner.freeze_to({0!r}, norms='stats')"),
         ([("freeze",), ("verify",)], "tuner.verify()"),
+        ([("freeze_to", 2), ("depth",)], "tuner.depth()"),
+        ([("freeze_to", 2), ("measure",)], "tuner.prices(60.0)"),
+        ([("freeze_to", 2), ("stop",)], "tuner.stop()"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -46,11 +50,19 @@ def test_every_line_is_true(asked: list[tuple[Any, ...]], code: str) -> None:
     by_hand, in_code = begun(), begun()
     panel = FreezePanel(by_hand)
     for act, *values in asked:
+        panel.code = ""
         ask(panel, act, *values)
+        wait(panel)
         assert panel.error == {}
         run(panel.code, in_code)
     assert panel.code == code.format(*(group.name for group in by_hand.groups))
     same(by_hand, in_code)
+
+
+def test_no_control_is_left_out_above() -> None:
+    mark = next(m for m in test_every_line_is_true.pytestmark if m.name == "parametrize")
+    tried = {act for asked, _ in mark.args[1] for act, *_ in asked}
+    assert tried | {"refresh", "by"} == set(FreezePanel(begun()).acts())  # these two change what is looked at only
 
 
 def test_the_proof_is_said_and_goes_with_the_next_change() -> None:
@@ -73,6 +85,9 @@ def test_probing_depths_gives_what_the_line_gives() -> None:
     assert panel.code == "tuner.depth()"
     found = run(f"found = {panel.code}", begun())["found"]
     assert [place["value"] for place in panel.view["depth"]] == [place.accuracy.value for place in found.places]
+    assert panel.view["head"][-1] == "linear probe before it"  # the line's data as a table, with its interval
+    last = found.places[-1].accuracy
+    assert panel.view["rows"][-1][-1] == f"{last.value:.3f} [{last.low:.3f}, {last.high:.3f}]"
     assert tuner.code().count("tuner.depth()") == 1
 
 
@@ -89,6 +104,32 @@ def test_prices_rates_and_what_stayed_still() -> None:
     assert [group["held"] for group in panel.view["groups"]] == ["✓ unchanged"] * 2 + [""] * 2
     assert panel.view["groups"][2]["lr"] == "1e-3 last"
     assert panel.view["groups"][3]["lr"] == "1e-2 last"
+
+
+def test_the_gradient_of_the_last_step_is_shown_where_one_was_taken() -> None:
+    tuner = begun()
+    panel = FreezePanel(tuner)
+    assert {group["slope"] for group in panel.view["groups"]} == {""}
+    tuner.freeze_to(2)
+    tuner.fit(1, 1e-3)
+    still, trained = panel.view["groups"][:2], panel.view["groups"][2:]
+    assert [group["slope"] for group in still] == ["", ""]
+    assert [group["slope"] for group in trained] == [f"{tuner.trace.slopes[g['name']]:.2g}" for g in trained]
+    assert all(float(group["slope"]) > 0 for group in trained)
+    at = panel.view["head"].index("gradient, last step")
+    assert [row[at] for row in panel.view["rows"]] == [group["slope"] for group in panel.view["groups"]]
+
+
+def test_the_saved_page_tells_of_probes_and_proofs_too() -> None:
+    panel = FreezePanel(begun(), seconds=0)
+    ask(panel, "freeze_to", 2)
+    assert panel.static().count("<img") == 1
+    ask(panel, "depth")
+    wait(panel)
+    ask(panel, "verify")
+    assert panel.static().count("<img") == 2
+    assert "Linear probes on" in panel.static()
+    assert "proven" in panel.static()
 
 
 def test_a_learner_changed_behind_its_back_is_seen_on_focus() -> None:

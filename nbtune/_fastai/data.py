@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,8 +79,22 @@ class ArrayLoader(TfmdDL):  # type: ignore[misc]
             return
         order = list(samps)
         stop = len(order) - len(order) % self.bs if self.drop_last else len(order)
-        for start in range(0, stop, self.bs):
-            yield self.dataset.batch(order[start : start + self.bs])
+        batches = [order[start : start + self.bs] for start in range(0, stop, self.bs)]
+        if getattr(self.dataset.x, "ahead", 0):
+            yield from _ahead(self.dataset.batch, batches)
+        else:
+            yield from map(self.dataset.batch, batches)
+
+
+def _ahead(make: Callable[[Sequence[int]], Any], batches: Sequence[Sequence[int]]) -> Iterator[Any]:
+    """Each batch, while the next one is made in a thread; what `make` raises is raised where its batch is due."""
+    with ThreadPoolExecutor(1, "nbtune-ahead") as thread:
+        due = thread.submit(make, batches[0]) if batches else None
+        for following in [*batches[1:], None][: len(batches)]:
+            assert due is not None
+            made = due.result()
+            due = None if following is None else thread.submit(make, following)
+            yield made
 
 
 class Deform(RandTransform):  # type: ignore[misc]

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ class Follow(Callback):  # type: ignore[misc]
         self.began, self.total, self.items = time.perf_counter(), 0.0, 0
         self.value = 0.0  # this step's loss
         self.slope = 0.0  # norm of this step's gradient
+        self.norms: tuple[Any, list[int]] | None = None  # of its tensors, and the place of each in `learning`
         self.silent = False  # without a bar
         self.backup: list[tuple[Any, Any]] | None = None  # weights before an absurd step
         self.bar: Any = None
@@ -53,7 +55,9 @@ class Follow(Callback):  # type: ignore[misc]
             file=sys.stdout,
             disable=self.silent,
         )
-        self.learning = [p for group in self.learn.opt.param_lists for p in group]
+        lists = [list(group) for group in self.learn.opt.param_lists]
+        self.learning = [p for group in lists for p in group]
+        self.ends = list(accumulate(map(len, lists), initial=0))  # where each group ends among them
         self.moving = list(self.learn.model.buffers())
         self.kept = [b.clone() for b in self.moving]
 
@@ -80,10 +84,24 @@ class Follow(Callback):  # type: ignore[misc]
     def after_backward(self) -> None:
         if getattr(self.learn, "scaler", None) is not None and self.learn.scaler.is_enabled():
             return  # the scaler skips such a step by itself
-        grads = [p.grad for p in self.learning if p.grad is not None]
-        self.slope = float(torch.stack(torch._foreach_norm(grads)).float().norm()) if grads else 0.0
+        places = [at for at, p in enumerate(self.learning) if p.grad is not None]
+        grads = [self.learning[at].grad for at in places]
+        norms = torch.stack(torch._foreach_norm(grads)).float() if grads else torch.zeros(0)
+        self.slope = float(norms.norm())
         if not math.isfinite(self.slope) and not _finite(grads):  # the square in a norm overflows first
             self._not_finite(f"a gradient was not finite at step {self.steps + 1}")
+        self.norms = norms, places
+
+    def slopes(self) -> list[float]:
+        """Norm of the gradient of the last finite step, before any clipping, by group that trains; empty if unknown.
+
+        Asked for when somebody looks, so that a batch pays nothing for it.
+        """
+        if self.norms is None:
+            return []
+        norms, places = self.norms
+        squares = dict(zip(places, norms.double().square().tolist(), strict=True))
+        return [math.sqrt(sum(squares.get(at, 0.0) for at in range(*pair))) for pair in pairwise(self.ends)]
 
     def before_step(self) -> None:
         hypers = self.learn.opt.hypers

@@ -59,7 +59,7 @@ class Course:
     on_point: Callable[[Course], None]
     begin: dict[str, Any] | None = None  # the position to go on from
     settled: dict[str, Any] | None = None  # the position at an early end
-    torn: bool = False  # it ended within an optimizer step: from there nothing can go on to the bit
+    torn: str = ""  # why nothing can go on to the bit from where it ended
     _point: _Point | None = None
     _marks: int = 0
     _stepped: bool = False  # was a whole optimizer step made in this fit
@@ -97,7 +97,8 @@ class Course:
     def _step(self) -> None:
         """As fastai's `_step`, not to be broken in two: an interrupt waits for its end.
 
-        The first one makes the optimizer's state, which is where memory runs out: it is undone where it fails.
+        The first one makes the optimizer's state, which is where memory runs out: it is undone where it fails. A later
+        one is not, for that would take a copy of weights and state before each: the end says so (`torn`).
         """
         learn = self.learn
         undo = None if self._stepped else [*optimizer_undo(learn.opt), _values_undo(learn.opt)]
@@ -187,7 +188,10 @@ class Course:
             self._mark(follow.rows[-1]["epoch"], 0)
         # What is accumulated over batches in gradients cannot be rolled back.
         gathers = any(type(callback).__name__ == "GradientAccumulation" for callback in self.learn.cbs)
-        self.torn = within == "stepping" or (bool(within) and gathers)
+        if within == "stepping":
+            self.torn = f"within an optimizer step: some weights were moved and others not, in step {follow.steps}"
+        elif within and gathers:
+            self.torn = f"between batches whose gradients are gathered, after step {follow.steps}: these are lost"
         self.settled = self.position(clean=not within)
 
     def position(self, clean: bool = True) -> dict[str, Any]:

@@ -117,6 +117,8 @@ def foreign_parts(learn: Any) -> dict[str, Any]:
     mean, std = (found[0].mean, found[0].std) if found else (torch.zeros(channels), torch.ones(channels))
     with torch.no_grad():
         classes = int(learn.model(images[0][:1].as_subclass(torch.Tensor)).shape[-1])
+    kind = kind_of(learn)
+    scale = {"scale": [[0.0] * classes, [1.0] * classes]} if kind == "regression" else {}
     return {
         "architecture": None,
         "preprocessing": {
@@ -126,5 +128,5 @@ def foreign_parts(learn: Any) -> dict[str, Any]:
             "std": [float(value) for value in std.flatten()],
         },
         "vocab": vocabulary(learn, classes),
-        "task_card": {},
+        "task_card": {} if kind == "single" else {"kind": kind, **scale},
     }

@@ -27,7 +27,7 @@ from nbtune._fastai.borrow import borrowed
 from nbtune._nested import tensors
 from nbtune.errors import TrainingError
 
-__all__ = ["SCHEDULES", "Clock", "cut_batch", "first_batch", "optimizer", "scheduler", "trial", "wait"]
+__all__ = ["SCHEDULES", "Clock", "cut_batch", "first_batch", "optimizer", "scheduler", "steps", "trial", "wait"]
 
 SCHEDULES = ("one_cycle", "cosine", "linear", "flat")
 
@@ -167,12 +167,25 @@ def trial(
     `without`: kinds of callbacks that are left out.
     """
     with borrowed(learn):
-        learn.cbs = type(learn.cbs)(callback for callback in learn.cbs if not isinstance(callback, without))
-        learn.opt = optimizer(learn, lists, lr)
-        learn.dls = _Given(learn.dls, batches)
-        learn.fit(1, lr, cbs=[_NoValidation(), *cbs])
+        steps(learn, batches, lists, cbs, lr=lr, without=without)
         if look is not None:
             look()
+
+
+def steps(
+    learn: Any,
+    batches: list[Any],
+    lists: Sequence[Sequence[nn.Parameter]],
+    cbs: Sequence[Any] = (),
+    *,
+    lr: float = 1e-3,
+    without: tuple[type, ...] = (),
+) -> None:
+    """The steps of `trial` on a Learner that is borrowed already: who borrowed it puts it back."""
+    learn.cbs = type(learn.cbs)(callback for callback in learn.cbs if not isinstance(callback, without))
+    learn.opt = optimizer(learn, lists, lr)
+    learn.dls = _Given(learn.dls, batches)
+    learn.fit(1, lr, cbs=[_NoValidation(), *cbs])
 
 
 def first_batch(learn: Any, size: int | None = None) -> Any:

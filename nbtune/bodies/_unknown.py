@@ -10,71 +10,69 @@ from typing import Any
 
 from torch import nn
 
-from nbtune.errors import InputError, InputTypeError
+from nbtune.errors import InputError, InputTypeError, MissingExtraError
 
-__all__ = ["no_name", "no_network"]
+__all__ = ["no_name", "no_network", "no_weights"]
 
 _WEIGHTS = (".pth", ".pt", ".bin", ".safetensors", ".ckpt", ".pkl")
-_SCORES = """wrap it, so that it gives its scores:
-    class Scores(nn.Module):
-        def __init__(self, net):
-            super().__init__()
-            self.net = net
-        def forward(self, x):
-            return self.net(x).logits
-    task.learner(lambda n: Scores(transformers.AutoModelForImageClassification.from_pretrained(
-        {name!r}, num_labels=n, ignore_mismatched_sizes=True)))"""
-
-
-def _rule(known: Iterable[str]) -> str:
-    names = ", ".join(f'"{name}"' for name in known)
-    return f"this version ships {names}; any other network is given as an nn.Module, or as a function that makes one."
+_KINDS = (
+    '"letters", a network of torchvision such as "resnet18" or of fastai such as "xresnet50", "timm:NAME", or '
+    '"hf:REPOSITORY"'
+)
+_RULE = f"it is {_KINDS}; any other network is given as an nn.Module, or as a function that makes one."
 
 
 def no_name(name: str, known: Iterable[str]) -> InputError:
     """The error for a text that names no body."""
-    known = tuple(known)
-    likely, better = _meant(name, known)
-    return InputError(f"no body is called {name!r:.80}.", rule=_rule(known), likely=likely, next=better)
+    likely, better = _meant(name, tuple(known))
+    return InputError(f"no body is called {name!r:.80}.", rule=_RULE, likely=likely, next=better)
+
+
+def no_weights(name: str, base: str, tags: tuple[str, ...]) -> InputError:
+    """The error for a set of weights that torchvision does not publish."""
+    near = get_close_matches(name.partition(".")[2].upper(), tags, n=1, cutoff=0.5)
+    return InputError(
+        f"no body is called {name!r:.80}.", rule=f"the weights of {base} are {', '.join(tags)}, the best ones first.",
+        likely="a misspelling." if near else "weights of another network or library.",
+        next=f'task.learner("{base}.{near[0]}")' if near else f'task.learner("{base}"), which takes the first',
+    )  # fmt: skip
 
 
 def _meant(name: str, known: tuple[str, ...]) -> tuple[str, str]:
-    library, _, rest = name.partition(":")
-    if library == "timm" and rest:
-        return "a network of timm, which is made by timm in this version.", _timm(rest)
-    if library in ("hf", "hf_hub", "hf-hub") and rest:
-        likely = "a network of transformers, which is made by transformers in this version."
-        return likely, _SCORES.replace("{name!r}", repr(rest))
+    library, colon, rest = name.partition(":")
+    if colon and rest and library.lower() in _LIBRARIES:
+        return "the library in another spelling.", f'task.learner("{_LIBRARIES[library.lower()]}{rest}")'
     if not name.strip():
         return "an empty text, such as a setting that was never filled in.", f'task.learner("{known[0]}")'
-    near = get_close_matches(name.strip().lower(), known, n=1, cutoff=0.6)
-    if near:
-        likely = "a capital letter or a space." if name.strip().lower() == near[0] else "a misspelling."
-        return likely, f'did you mean {near[0]}? task.learner("{near[0]}")'
-    if Path(name).suffix in _WEIGHTS or "/" in name:
+    if Path(name).suffix in _WEIGHTS or (Path(name) / "bundle.json").is_file():
         return _file(name)
-    if _of_torchvision(name):
-        return "a network of torchvision, which is made by torchvision in this version.", _torchvision(name)
+    near = get_close_matches(name.strip().lower(), known, n=3, cutoff=0.6)
+    if near and name.strip().lower() == near[0]:
+        return "a capital letter or a space.", f'task.learner("{near[0]}")'
+    if "/" in name:
+        return _file(name)
+    if name in _of_timm():
+        return "a network of timm, whose names begin with timm:.", f'task.learner("timm:{name}")'
+    if near:
+        return "a misspelling.", f'did you mean {" or ".join(near)}? task.learner("{near[0]}")'
     likely = "a network of another library: it is made by that library, and given as a module."
-    return likely, f'task.learner("{known[0]}"), or task.learner(network)'
+    return likely, "nt.bodies.table() lists the names; or task.learner(network)"
 
 
-def _timm(name: str) -> str:
-    return f"import timm; task.learner(lambda n: timm.create_model({name!r}, pretrained=True, num_classes=n))"
+_LIBRARIES = {
+    "timm": "timm:", "hf": "hf:", "hf_hub": "hf:", "hf-hub": "hf:", "huggingface": "hf:", "transformers": "hf:",
+    "torchvision": "", "tv": "", "fastai": "",
+}  # fmt: skip
 
 
-def _torchvision(name: str) -> str:
-    if name.startswith(("vit", "swin", "maxvit", "googlenet", "inception")):  # fastai finds no place to cut these
-        whole = f'torchvision.models.{name}(weights="DEFAULT")'
-        return f"import torchvision; task.learner(lambda n: nn.Sequential({whole}, nn.Linear(1000, n)))"
-    make = f"create_vision_model(models.{name}, n)"
-    return f"from fastai.vision.all import *; task.learner(lambda n: {make})"
+def _of_timm() -> tuple[str, ...]:
+    """timm's names, where it is installed."""
+    from nbtune.bodies import of_timm
 
-
-def _of_torchvision(name: str) -> bool:
-    import torchvision.models
-
-    return name in torchvision.models.list_models(module=torchvision.models)
+    try:
+        return of_timm.tags()
+    except MissingExtraError:
+        return ()
 
 
 def _file(name: str) -> tuple[str, str]:
@@ -82,13 +80,10 @@ def _file(name: str) -> tuple[str, str]:
         return "the folder of a bundle.", f"task.learner(nt.load({name!r}).module)"
     if Path(name).suffix == ".pkl":
         return "a Learner that fastai exported.", f"task.learner(load_learner({name!r}).model)"
-    if Path(name).suffix == ".safetensors":
-        likely = "a file of weights: a network is made first, and filled from it."
-        return likely, f"safetensors.torch.load_model(network, {name!r}); task.learner(network)"
     if Path(name).suffix in _WEIGHTS:
-        likely = "a file of weights: a network is made first, and filled from it."
-        return likely, f"network.load_state_dict(torch.load({name!r}, weights_only=True)); task.learner(network)"
-    return "a network of the Hugging Face hub, or a path.", _SCORES.replace("{name!r}", repr(name))
+        likely = "a file of weights: the network that they are of is given by its name."
+        return likely, f'task.learner("resnet18", weights={name!r})'
+    return "a repository of the Hugging Face hub, or a folder in its form.", f'task.learner("hf:{name}")'
 
 
 def no_network(body: Any, known: Iterable[str]) -> InputTypeError:
@@ -113,5 +108,5 @@ def no_network(body: Any, known: Iterable[str]) -> InputTypeError:
     else:
         likely, better = "another argument's value, in the place of the body.", first
     given = "body=None" if body is None else f"a body of type {type(body).__name__}"
-    rule = f"a body is a name or a network: {_rule(known)}"
+    rule = f"a body is a name or a network. As a name {_RULE}"
     return InputTypeError(f"{given}.", rule=rule, likely=likely, next=better)

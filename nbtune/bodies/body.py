@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nbtune._display import html_table, html_value, short
-from nbtune.bodies.images import as_batch
+from nbtune.bodies.images import Edge, as_batch
 from nbtune.errors import InputError, InputTypeError
 
 __all__ = ["Body", "first_channels"]
@@ -21,7 +21,8 @@ class Body:
     """A network to tune, its input and where it comes from.
 
     `build(n_out, pretrained)` makes a module with a fresh head; `mean` and `std` are per channel, on pixels of 0
-    to 1; `params` counts the body without a head.
+    to 1; `params` counts the body without a head. `resize`: pixels of the shorter side (a pair: of both) before
+    `size` is cut from the middle; None: the whole picture is brought to `size`.
     """
 
     name: str
@@ -35,6 +36,9 @@ class Body:
     build: Callable[[int, bool], nn.Module] = field(repr=False)
     needs_network: bool = False
     card: str = field(default="", repr=False)
+    resize: Edge = None
+    interpolation: str = "bilinear"
+    family: str = ""
 
     def make(self, n_out: int, *, pretrained: bool = True) -> nn.Module:
         """The network with a fresh head for `n_out` classes; `pretrained=False`: every weight is fresh.
@@ -67,7 +71,7 @@ class Body:
 
         Takes arrays, tensors and PIL images; raises as `nbtune.bodies.images.as_batch` does.
         """
-        return as_batch(images, self.size, self.channels)
+        return as_batch(images, self.size, self.channels, self.resize, self.interpolation)
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A prepared batch, uint8 of 0 to 255, as float with this body's mean and standard deviation removed."""
@@ -75,6 +79,11 @@ class Body:
         mean = torch.tensor(self.mean, device=batch.device).view(shape)
         std = torch.tensor(self.std, device=batch.device).view(shape)
         return (batch.float() / 255 - mean) / std
+
+    def architecture(self, n_out: int) -> tuple[str, dict[str, Any]] | None:
+        """The name and the simple arguments that make this network again, without its weights; None: nothing does."""
+        known = getattr(self.build, "architecture", None)
+        return None if known is None else known(n_out)
 
     def __repr__(self) -> str:
         high, wide = self.size
@@ -84,11 +93,18 @@ class Body:
     def _repr_html_(self) -> str:
         rows = [
             ("parameters", short(self.params)),
-            ("input", f"{self.channels} × {self.size[0]} × {self.size[1]}"),
+            ("input", f"{self.channels} × {self.size[0]} × {self.size[1]}{_cut(self)}"),
             ("licence", self.licence),
             ("needs the network", "yes" if self.needs_network else "no"),
         ]
         return html_value(f"Body {self.name}", self.source, html_table(["", ""], rows))
+
+
+def _cut(body: Body) -> str:
+    if body.resize is None:
+        return ""
+    edge = f"shorter side {body.resize}" if isinstance(body.resize, int) else " × ".join(map(str, body.resize))
+    return f", the middle of {edge} ({body.interpolation})"
 
 
 def first_channels(model: nn.Module) -> int | None:

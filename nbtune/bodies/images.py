@@ -15,17 +15,26 @@ from nbtune.bodies._pixels import KINDS, bad_dtype, bad_range, bad_shape, check_
 from nbtune.bodies.decode import pixels
 from nbtune.errors import InputTypeError
 
-__all__ = ["as_batch", "as_uint8"]
+__all__ = ["METHODS", "Edge", "as_batch", "as_uint8"]
+
+Edge = int | tuple[int, int] | None
+METHODS = {
+    "nearest": Image.Resampling.NEAREST, "bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX, "hamming": Image.Resampling.HAMMING,
+}  # fmt: skip
 
 Bytes = npt.NDArray[np.uint8]
 
 
-def as_batch(images: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
+def as_batch(
+    images: Any, size: tuple[int, int], channels: int, resize: Edge = None, interpolation: str = "bilinear"
+) -> torch.Tensor:
     """Images as uint8 [n, channels, *size]: arrays, tensors, one PIL image or a sequence of either.
 
     Arrays are [h, w], [n, h, w], [h, w, 3] or [n, h, w, 3], uint8 of 0 to 255 or float of 0 to 1. Other sizes are
-    resized bilinearly, colour becomes grey by the ITU-R 601 weights, grey is repeated for three channels. An empty
-    list is an empty batch.
+    resized: to `size` whole, or with `resize` so that the shorter side has so many pixels (a pair: both sides),
+    and `size` is cut from the middle. Colour becomes grey by the ITU-R 601 weights, grey is repeated for three
+    channels. An empty list is an empty batch.
 
     Raises:
         InputTypeError: no images, or an array of another dtype.
@@ -38,7 +47,7 @@ def as_batch(images: Any, size: tuple[int, int], channels: int) -> torch.Tensor:
     stack = [one for part in parts for one in as_uint8(part)]
     if not stack:
         return torch.zeros((0, channels, *size), dtype=torch.uint8)
-    fitted = np.stack([_fit(one, size, channels) for one in stack])
+    fitted = np.stack([_fit(one, size, channels, resize, METHODS[interpolation]) for one in stack])
     if channels == 1:
         return torch.from_numpy(fitted)[:, None]
     return torch.from_numpy(fitted).permute(0, 3, 1, 2).contiguous()
@@ -132,11 +141,29 @@ def _has_channels(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and shape[2] in (1, 2, 4, 5) and min(shape[:2]) >= 8
 
 
-def _fit(image: Bytes, size: tuple[int, int], channels: int) -> Bytes:
+def _fit(image: Bytes, size: tuple[int, int], channels: int, resize: Edge, method: Image.Resampling) -> Bytes:
     """One image [h, w] or [h, w, 3] in the body's size and channels."""
-    if image.shape == (*size,) and channels == 1:
+    if image.shape == (*size,) and channels == 1 and resize is None:
         return image
     picture = Image.fromarray(image).convert("L" if channels == 1 else "RGB")
-    if picture.size != (size[1], size[0]):
-        picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+    wanted = _scaled(picture.size, size, resize)
+    if picture.size != wanted:
+        picture = picture.resize(wanted, method)
+    return np.asarray(picture if resize is None else _middle(picture, size))
+
+
+def _scaled(given: tuple[int, int], size: tuple[int, int], resize: Edge) -> tuple[int, int]:
+    """Width and height before the middle is cut, rounded as torchvision does."""
+    if not isinstance(resize, int):
+        high, wide = size if resize is None else resize
+        return wide, high
+    wide, high = given
+    long = int(resize * max(given) / min(given))
+    return (resize, long) if wide <= high else (long, resize)
+
+
+def _middle(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The middle of a picture; black around one that is smaller."""
+    high, wide = size
+    left, top = round((picture.width - wide) / 2), round((picture.height - high) / 2)
+    return picture.crop((left, top, left + wide, top + high))

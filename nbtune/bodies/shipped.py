@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,20 @@ def _letters_file() -> tuple[dict[str, Tensor], dict[str, Any]]:
     return read("letters")
 
 
-def _build_letters(n_out: int, pretrained: bool) -> nn.Module:
-    net = LetterNet(n_out)
-    if pretrained:
-        state = {name: value.float() for name, value in _letters_file()[0].items()}
-        missing = net.load_state_dict(state, strict=False).missing_keys
-        assert all(name.startswith("head.") for name in missing), missing
-    return net
+@dataclass(frozen=True)
+class _Letters:
+    """Makes the network of "letters"."""
+
+    def __call__(self, n_out: int, pretrained: bool) -> nn.Module:
+        net = LetterNet(n_out)
+        if pretrained:
+            state = {name: value.float() for name, value in _letters_file()[0].items()}
+            missing = net.load_state_dict(state, strict=False).missing_keys
+            assert all(name.startswith("head.") for name in missing), missing
+        return net
+
+    def architecture(self, n_out: int) -> tuple[str, dict[str, Any]]:
+        return "letters", {"n_out": n_out}
 
 
 def letters() -> Body:
@@ -70,5 +78,5 @@ def letters() -> Body:
         name="letters", size=(32, 32), channels=1, mean=(facts["mean"],), std=(facts["std"],),
         params=sum(t.numel() for t in trained), licence=facts["licence"],
         source="A small residual network, pretrained on printed letters; it has seen no digit.",
-        build=_build_letters, card=(FOLDER / "letters.md").read_text(encoding="utf-8"),
+        build=_Letters(), card=(FOLDER / "letters.md").read_text(encoding="utf-8"), family="residual (printed letters)",
     )  # fmt: skip

@@ -13,7 +13,6 @@ from typing import Any
 
 from torch import nn
 
-from nbtune import bodies
 from nbtune._version import __version__
 from nbtune.bodies.tabular import Columns, TableBody
 from nbtune.bundle.architectures import Makers, check_rebuilds
@@ -28,8 +27,9 @@ from nbtune.bundle.weights import as_bytes, fill, mismatch, read_header
 from nbtune.errors import BundleError, InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
+from nbtune.interrupts import imports_whole
 
-__all__ = ["Architecture", "Model", "Preprocessing", "load", "parts_of", "save", "versions_here"]
+__all__ = ["Architecture", "Model", "Preprocessing", "live", "load", "parts_of", "save", "versions_here"]
 
 
 def save(
@@ -49,7 +49,8 @@ def save(
     """Save a model as a folder with weights.safetensors, bundle.json and README.md; gives its path.
 
     The folder appears by one rename, or not at all; an earlier bundle there is replaced, anything else is left
-    alone. `preprocessing` has size [h, w], channels, mean and std. `metrics` are Estimates by name. `architecture`
+    alone. `preprocessing` has size [h, w], channels, mean and std, and may have resize
+    and interpolation, as a Body. `metrics` are Estimates by name. `architecture`
     must make a network with the model's tensors: a body of nbtune by name, or a name in `architectures`; None
     means that `load` needs the network, which a warning says. Tied tensors are stored once. Raises InputError,
     InputTypeError or BundleError (could not be written).
@@ -89,6 +90,7 @@ def _described(data: dict[str, Any], weights: bytes) -> dict[str, bytes]:
     return {README: card, MANIFEST: manifest}
 
 
+@imports_whole
 def load(
     folder: str | PathLike[str],
     *,
@@ -114,6 +116,24 @@ def load(
     return _model(place, data, found, network)
 
 
+def live(module: nn.Module, parts: Mapping[str, Any]) -> Model:
+    """A Model on a network in memory: `parts` as `save` takes them. It is in no folder and has no digest."""
+    data = {field: plain(field, parts[field]) for field in ("preprocessing", "task_card")}
+    return Model(
+        module=module,
+        vocab=tuple(map(str, parts["vocab"])),
+        preprocessing=_preprocessing(data["preprocessing"]),
+        architecture=parts["architecture"],
+        card=data["task_card"],
+        groups=(),
+        metrics={},
+        history=(),
+        versions={},
+        folder=Path(),
+        sha256="",
+    )
+
+
 def parts_of(origin: Any) -> dict[str, Any]:
     """What a Learner's origin (`learn.nbtune_origin`) says of it: keyword arguments for `save`.
 
@@ -125,10 +145,13 @@ def parts_of(origin: Any) -> dict[str, Any]:
         parts = table_parts(body, origin.n_out)
         named = parts["kwargs"] and Architecture("tabular", parts["kwargs"])
         return {"architecture": named, "preprocessing": parts["preprocessing"], "vocab": task.vocab, "task_card": said}
-    known = body.name in bodies.names() and bodies.get(body.name) == body
+    known = body.architecture(origin.n_out)
+    steps = {"size": body.size, "channels": body.channels, "mean": body.mean, "std": body.std}
+    if body.resize is not None or body.interpolation != "bilinear":
+        steps |= {"resize": body.resize, "interpolation": body.interpolation}
     return {
-        "architecture": Architecture(body.name, {"n_out": origin.n_out}) if known else None,
-        "preprocessing": {"size": body.size, "channels": body.channels, "mean": body.mean, "std": body.std},
+        "architecture": known and Architecture(*known),
+        "preprocessing": steps,
         "vocab": task.vocab,
         "task_card": said,
     }
@@ -288,4 +311,8 @@ def _preprocessing(stated: Mapping[str, Any]) -> Preprocessing | Columns:
     if "categories" in stated:
         return columns_from(stated)
     high, wide = stated["size"]
-    return Preprocessing((high, wide), stated["channels"], tuple(stated["mean"]), tuple(stated["std"]))
+    edge = stated.get("resize")
+    return Preprocessing(
+        (high, wide), stated["channels"], tuple(stated["mean"]), tuple(stated["std"]),
+        tuple(edge) if isinstance(edge, list) else edge, stated.get("interpolation", "bilinear"),
+    )  # fmt: skip

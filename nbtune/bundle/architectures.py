@@ -44,26 +44,24 @@ def check_rebuilds(model: Any, architecture: Architecture | None, makers: Makers
         )
 
 
-def made(architecture: Architecture, makers: Makers | None, error: type[InputError] | type[BundleError]) -> nn.Module:
-    """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`."""
-    known = {**{name: _body_maker(name) for name in bodies.names()}, "tabular": made_tabular, **(makers or {})}
-    if architecture.name not in known:
-        names = ", ".join(f'"{name}"' for name in known)
-        loading = error is BundleError
-        near = get_close_matches(architecture.name, known, n=1, cutoff=0.6)
-        raise error(
-            f"there is no architecture {architecture.name[:60]!r}.",
-            rule=f"an architecture is one of {names}: a name is all that a bundle holds of it.",
-            likely="a misspelling." if near and not loading
-            else "a name of its author's own, or of a newer nbtune." if loading
-            else "a network that is no body of nbtune.",
-            next=f'Architecture("{near[0]}", {dict(architecture.kwargs)})' if near and not loading
-            else "nt.load(folder, model=network), with the network as it was made for training" if loading
-            else "save(folder, architecture=None, ...), then nt.load(folder, model=network)",
-        )  # fmt: skip
+def made(
+    architecture: Architecture, makers: Makers | None, error: type[InputError] | type[BundleError],
+    parameters: int | None = None,
+) -> nn.Module:  # fmt: skip
+    """A fresh network; torch's stream, which its first weights are drawn from, is put back. Raises `error`.
+
+    `parameters`: how many it must have, which is found before any is allocated.
+    """
+    own = {"tabular": made_tabular, **(makers or {})}
+    make = own.get(architecture.name) or bodies.maker_of(architecture.name)
+    if make is None:
+        raise _unknown(architecture, own, error)
     try:
         with torch.random.fork_rng(devices=[]):
-            return known[architecture.name](**architecture.kwargs)
+            count = getattr(make, "count", None) if parameters is not None else None
+            if count is not None and count(**architecture.kwargs) not in (parameters, None):
+                raise TypeError(f"it makes {count(**architecture.kwargs):,} parameters, and {parameters:,} are stated")
+            return make(**architecture.kwargs)
     except TypeError as cause:
         raise error(
             f"architecture {architecture.name!r} does not take {dict(architecture.kwargs)!r:.100}: {str(cause)[:100]}",
@@ -77,9 +75,19 @@ def made(architecture: Architecture, makers: Makers | None, error: type[InputErr
         ) from cause
 
 
-def _body_maker(name: str) -> Callable[..., nn.Module]:
-    def make(n_out: int) -> nn.Module:
-        body = bodies.get(name)
-        return body.build(1, False) if n_out == 1 else body.make(n_out, pretrained=False)  # one number, not classes
-
-    return make
+def _unknown(
+    architecture: Architecture, own: Makers, error: type[InputError] | type[BundleError]
+) -> InputError | BundleError:
+    names = ", ".join(['"letters"', *(f'"{name}"' for name in own), "a body of torchvision, timm, fastai"])
+    loading = error is BundleError
+    near = get_close_matches(architecture.name, [*own, *bodies.names()], n=1, cutoff=0.6)
+    return error(
+        f"there is no architecture {architecture.name[:60]!r}.",
+        rule=f"an architecture is one of {names} by name: a name is all that a bundle holds of it.",
+        likely="a misspelling." if near and not loading
+        else "a name of its author's own, or of a newer nbtune." if loading
+        else "a network that is no body of nbtune.",
+        next=f'Architecture("{near[0]}", {dict(architecture.kwargs)})' if near and not loading
+        else "nt.load(folder, model=network), with the network as it was made for training" if loading
+        else "save(folder, architecture=None, ...), then nt.load(folder, model=network)",
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nbtune.bodies.images import METHODS
 from nbtune.bundle.answers import answer_problem
 from nbtune.bundle.tables import columns_problem
 from nbtune.errors import BundleError, InputError, InputTypeError
@@ -162,11 +163,13 @@ def _groups(field: str, value: Any) -> str:
 def _preprocessing(field: str, value: Any) -> str:
     if isinstance(value, dict) and "categories" in value:
         return columns_problem(value)
-    if not isinstance(value, dict) or set(value) != {"size", "channels", "mean", "std"}:
-        return f"{field} does not have exactly size, channels, mean and std"
+    if not isinstance(value, dict) or set(value) - {"resize", "interpolation"} != {"size", "channels", "mean", "std"}:
+        return f"{field} does not have exactly size, channels, mean and std, or resize and interpolation beside them"
     size, channels = value["size"], value["channels"]
     if not isinstance(size, list) or len(size) != 2 or not all(type(s) is int and 0 < s <= SIDE for s in size):
         return f"{field} size is not [height, width] from 1 to {SIDE:,}"
+    if not _edge(value.get("resize")) or value.get("interpolation", "bilinear") not in list(METHODS):
+        return f"{field} resize is no number of pixels from 1 to {SIDE:,}, or interpolation is unknown"
     if type(channels) is not int or channels not in (1, 3):
         return f"{field} channels is neither 1 nor 3"
     for name in ("mean", "std"):
@@ -174,6 +177,11 @@ def _preprocessing(field: str, value: Any) -> str:
         if not isinstance(numbers, list) or len(numbers) != channels or not all(map(_number, numbers)):
             return f"{field} {name} is not one finite number a channel"
     return "" if min(value["std"]) > 0 else f"{field} std is not above 0"
+
+
+def _edge(value: Any) -> bool:
+    sides = value if isinstance(value, list) and len(value) == 2 else [value]
+    return value is None or all(type(side) is int and 0 < side <= SIDE for side in sides)
 
 
 def _classes(field: str, value: Any) -> str:

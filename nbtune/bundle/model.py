@@ -19,15 +19,17 @@ from torch import Tensor, nn
 from nbtune._display import html_table, html_value, short
 from nbtune.bodies._pixels import check_pair
 from nbtune.bodies.decode import pixels
-from nbtune.bodies.images import as_batch
+from nbtune.bodies.images import Edge, as_batch
 from nbtune.bodies.tabular import Columns
 from nbtune.bundle.answers import answer_of
+from nbtune.bundle.domain import some, unlike
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingFileError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.outcomes import whole
 from nbtune.groups import Group
+from nbtune.interrupts import imports_whole
 
-__all__ = ["Architecture", "Model", "Preprocessing"]
+__all__ = ["Architecture", "Model", "Preprocessing", "opened"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,21 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From pixels to the network's input: `size` is (height, width); mean and std are on pixels of 0 to 1."""
+    """From pixels to the network's input: `size` is (height, width); mean and std are on pixels of 0 to 1.
+
+    `resize` and `interpolation` are those of `nbtune.bodies.Body`.
+    """
 
     size: tuple[int, int]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resize: Edge = None
+    interpolation: str = "bilinear"
 
     def prepare(self, images: Any) -> Tensor:
         """Images in any common form as uint8 [n, channels, height, width], as they were prepared for training."""
-        return as_batch(images, self.size, self.channels)
+        return as_batch(images, self.size, self.channels, self.resize, self.interpolation)
 
     def normalise(self, batch: Tensor) -> Tensor:
         """A prepared batch as float, with mean and standard deviation removed."""
@@ -80,6 +87,7 @@ class Model:
     folder: Path
     sha256: str
 
+    @imports_whole
     def predict(self, items: Any, *, batch_size: int = 64) -> pd.DataFrame:
         """A row an image: its `label`, and the probability of each class in a column of the class's name.
 
@@ -95,6 +103,21 @@ class Model:
         with _evaluating(self.module), torch.no_grad():
             parts = [answer.values(self._scores(chunk)) for chunk in chunks if len(chunk[0])]
         return answer.frame(np.concatenate([np.zeros((0, len(self.vocab))), *parts]), self.vocab)
+
+    def unlike(self, items: Any, known: Any = None) -> str:
+        """Why the first of these pictures is unlike the data, in a sentence; "" where nothing says so.
+
+        By brightness and contrast against the mean and spread that the data were normalised by; a network answers to
+        anything, and its probabilities do not tell. `known`: training pictures, uint8 [n, c, h, w] as
+        `preprocessing.prepare` gives them, for the distance to the nearest. Raises as `predict`.
+        """
+        steps = self.preprocessing
+        if isinstance(steps, Columns):
+            return ""
+        one = self._prepared(items)[:1]
+        if not len(one):
+            return ""
+        return unlike(steps.normalise(one), None if known is None else steps.normalise(some(known)))
 
     def _chunks(self, items: Any, size: int) -> list[tuple[Tensor, ...]]:
         """The network's inputs, `size` items at a time."""
@@ -116,7 +139,7 @@ class Model:
             items = [items]
         if isinstance(items, np.ndarray | Tensor | Image.Image) or not hasattr(items, "__iter__"):
             return self.preprocessing.prepare(items)
-        parts = [self.preprocessing.prepare(_opened(item)) for item in items]
+        parts = [self.preprocessing.prepare(opened(item)) for item in items]
         return torch.cat([self.preprocessing.prepare([]), *parts])
 
     def _scores(self, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -206,7 +229,7 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
                 part.training = mode
 
 
-def _opened(item: Any) -> Any:
+def opened(item: Any) -> Any:
     """A path as its image; anything else as it is."""
     if not isinstance(item, str | PathLike):
         return item

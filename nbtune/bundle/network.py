@@ -59,7 +59,8 @@ def to_fill(place: Path, data: Mapping[str, Any], model: nn.Module | None, archi
         return _given(place, model)
     stated = data["architecture"]
     if stated is not None:
-        return made(Architecture(stated["name"], stated["kwargs"]), architectures, BundleError)
+        stated = Architecture(stated["name"], stated["kwargs"])
+        return made(stated, architectures, BundleError, data["network"]["parameters"])
     name = data["network"]["class"].rpartition(".")[2][:60]
     raise InputError(
         f"{place.name!r} holds weights of {in_words(data['network'])} for {len(data['classes'])} classes, "

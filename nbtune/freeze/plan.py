@@ -129,8 +129,9 @@ def plan_of(model: nn.Module, cut: Cut, *, lrs: Sequence[float] | None = None, *
     count = sum(p.numel() for p in parameters.values() if p.requires_grad)
     total = sum(p.numel() for p in parameters.values())
     groups = tuple(groups_of(model, cut, lrs))
-    loose = tuple(name for name, tensor in cut.frozen(model).items() if tensor.requires_grad)
-    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, count, total, cut.tied(model), loose, **known)
+    frozen = cut.frozen(model)
+    loose = tuple(name for name, tensor in frozen.items() if tensor.requires_grad)
+    return FreezePlan(groups, cut.groups[cut.first].name, cut.norms, count, total, cut.tied(frozen), loose, **known)
 
 
 def groups_of(model: nn.Module, cut: Cut, lrs: Sequence[float] | None = None) -> LayerGroups:

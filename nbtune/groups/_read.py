@@ -93,6 +93,7 @@ def read(
         head: 18 parameters, trains.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
+    still = None if held is None else {id(module) for module in held}
     seen: set[int] = set()
     out = []
     for index, group in enumerate(groups):
@@ -101,7 +102,7 @@ def read(
         seen |= set(fresh)
         count = sum(p.numel() for p in fresh.values())
         rate = None if lrs is None else float(lrs[index])
-        norms = _norms(model, group, None if held is None else {id(module) for module in held})
+        norms = _norms(model, group, still)
         out.append(LayerGroup(group.name, count, any(p.requires_grad for p in own), norms, rate))
     return LayerGroups(out)
 

@@ -1,11 +1,9 @@
-"""Findings about items and targets: sizes, classes, constant or missing numbers, copies across splits, order."""
+"""Findings about items and targets: sizes, classes, constant or missing numbers, order."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -14,22 +12,37 @@ from torch import nn
 
 from nbtune._fastai import FastaiLoader
 from nbtune._fastai.borrow import seed_all
-from nbtune._fastai.fetch import fetch, plain, same_bits
+from nbtune._fastai.fetch import plain, same_bits
 from nbtune._nested import tensors
-from nbtune.preflight.subject import Subject
-from nbtune.preflight.values import Finding
+from nbtune.preflight.subject import MOST, Subject
+from nbtune.preflight.values import Finding, first_line
 
-__all__ = ["classes", "copies", "inputs", "order", "sizes", "targets"]
+__all__ = ["batch", "classes", "inputs", "order", "sizes", "targets"]
 
-_SECONDS, _CHUNK = 1.5, 64  # of looking for copies; items fetched at once
-_FEW = 0.01  # share of the validation items below which copies are a note
+_MIXED = 0.1  # of the changes of class that mixed items have, below which they come class by class
+_FEW = 30  # validation items, of which one is 3 points of per cent
+
+
+def batch(subject: Subject) -> Iterator[Finding]:
+    """Can a training batch be made at all?"""
+    try:
+        made = subject.batch
+    except Exception as error:
+        yield Finding(
+            "stop", "batch", f"no training batch can be made: {type(error).__name__}: {first_line(error)}",
+            "Training ends there.", "next(iter(learn.dls.train)) shows where",
+        )  # fmt: skip
+        return
+    if not tensors(made) and not any(one.about == "batch size" for one in sizes(subject)):
+        yield Finding("stop", "batch", "the training loader gives no batch.", "Training would do nothing.",
+                      "look at len(learn.dls.train) and its sampler")  # fmt: skip
 
 
 def sizes(subject: Subject) -> Iterator[Finding]:
     """Batch size against the sizes of the splits."""
     loader = subject.loaders["training"]
     size = getattr(loader, "bs", None) or getattr(loader, "batch_size", None)
-    count = len(loader.dataset) if hasattr(getattr(loader, "dataset", None), "__len__") else None
+    count = subject.count("training")
     if not size or count is None:
         return
     left, drops = count % size, getattr(loader, "drop_last", False)
@@ -49,6 +62,10 @@ def sizes(subject: Subject) -> Iterator[Finding]:
             "Batch norm has no spread of one item: its statistics turn to noise, or it raises.",
             f"bs={size - 1}, or drop_last=True",
         )  # fmt: skip
+    held = subject.count("validation")
+    if held is not None and 0 < held < _FEW:
+        yield Finding("note", "validation", f"{held} validation items: one of them is {100 / held:.0f} % of a rate.",
+                      "Small differences between epochs are chance.", "hold more items out")  # fmt: skip
 
 
 def _modules(subject: Subject) -> Iterator[nn.Module]:
@@ -127,6 +144,11 @@ def classes(subject: Subject) -> Iterator[Finding]:
     if len(found) < 2 or not all(one.classes and one.whole for one in found.values()):
         return
     train, valid = (set(found[split].values.tolist()) for split in ("training", "validation"))
+    if len(train) == 1 and subject.chooses:
+        yield Finding(
+            "stop", "classes", f"all {found['training'].items:,} training items are of {_named(subject, list(train))}.",
+            "There is nothing to tell apart.", "look at the labels and at the splitter",
+        )  # fmt: skip
     if missing := sorted(valid - train):
         yield Finding(
             "warn", "classes", f"{_named(subject, missing)} in validation, but not in training.",
@@ -146,84 +168,10 @@ def _named(subject: Subject, numbers: list[int]) -> str:
     return f"{'class' if len(numbers) == 1 else 'classes'} {', '.join(names)}{more}"
 
 
-def copies(subject: Subject) -> Iterator[Finding]:
-    """Items that stand in both splits: the same file, or the same content."""
-    splits = list(subject.loaders)
-    if len(splits) < 2:
-        return
-    if (origin := getattr(subject.learn, "nbtune_origin", None)) is not None:
-        yield from _task_copies(origin.task)
-        return
-    keys: list[Any] = [getattr(getattr(subject.loaders[split], "dataset", None), "items", None) for split in splits]
-    named = [set(map(str, one)) if _files(one) else set() for one in keys]
-    if same := len(named[0] & named[1]):
-        yield _leak(same, len(named[1]), "the same file as a training item", "")
-        return
-    ends = perf_counter() + _SECONDS
-    marks: list[list[bytes]] = []
-    for split in splits:
-        marks.append(_marks(subject.loaders[split], (ends - perf_counter()) / (2 - len(marks)) + perf_counter()))
-    if not all(marks):
-        return
-    train = set(marks[0])
-    shared = sum(mark in train for mark in marks[1])
-    counts = [len(subject.loaders[split].dataset) for split in splits]
-    part = "" if [len(one) for one in marks] == counts else f" ({len(marks[0]):,} and {len(marks[1]):,} compared)"
-    if shared:
-        yield _leak(shared, len(marks[1]), "equal to a training item to the last bit", part)
-    elif part:
-        yield Finding("note", "copies", f"no validation item equals a training item, as far as looked{part}.")
-
-
-def _task_copies(task: Any) -> Iterator[Finding]:
-    """Copies of training items in validation and test, among all items of a task."""
-    for split in ("valid", "test"):
-        shared = sum(any(place.split == "train" for place in group) for group in task.copies().groups
-                     if any(place.split == split for place in group))  # fmt: skip
-        if shared:
-            yield _leak(shared, len(getattr(task, split)), "equal to a training item to the last bit", f" ({split})")
-
-
-def _files(items: Any) -> bool:
-    listed = isinstance(items, Sequence) and not isinstance(items, str) and len(items)
-    return bool(listed) and all(isinstance(item, str) or hasattr(item, "stat") for item in items)
-
-
-def _leak(shared: int, count: int, how: str, part: str) -> Finding:
-    verb = "is" if shared == 1 else "are"
-    return Finding(
-        "warn" if shared > _FEW * count else "note", "copies",
-        f"{shared:,} of {count:,} validation items {verb} {how}{part}.",
-        "What was trained on is measured: validation flatters.", "leave them out of one split",
-    )  # fmt: skip
-
-
-def _marks(loader: Any, ends: float) -> list[bytes]:
-    """Digests of the inputs of a loader's items, without random transforms, as far as time allows."""
-    if not (isinstance(loader, FastaiLoader) and loader.indexed and loader.n and loader.bs is not None):
-        return []
-    found: list[bytes] = []
-    fs = getattr(getattr(loader, "after_batch", None), "fs", None)
-    n_inp = getattr(loader, "n_inp", 1)
-    try:
-        if fs is not None:
-            loader.after_batch.fs = type(fs)(f for f in fs if getattr(f, "split_idx", None) != 0)
-        for start in range(0, loader.n, _CHUNK):
-            if perf_counter() > ends and found:
-                break
-            batch = fetch(loader, list(range(start, min(loader.n, start + _CHUNK))))
-            parts = [one.cpu().numpy() for one in tensors(batch[:n_inp])]
-            for row in range(len(parts[0])):
-                found.append(hashlib.sha256(b"".join(part[row].tobytes() for part in parts)).digest())
-    finally:
-        if fs is not None:
-            loader.after_batch.fs = fs
-    return found
-
-
 def order(subject: Subject) -> Iterator[Finding]:
-    """Does a seed repeat the first batch?"""
+    """Does a seed repeat the first batch, and are the classes mixed?"""
     loader = subject.loaders["training"]
+    yield from _sorted(subject)
     if getattr(getattr(loader, "fake_l", loader), "num_workers", 0):
         return
     firsts = []
@@ -236,3 +184,33 @@ def order(subject: Subject) -> Iterator[Finding]:
             "A sampler or transform draws from a generator of its own: runs cannot be repeated or resumed to the bit.",
             "draw from torch's, numpy's or python's global stream, or from loader.generator",
         )  # fmt: skip
+
+
+def _sorted(subject: Subject) -> Iterator[Finding]:
+    """Do the items come class by class?"""
+    loader, found = subject.loaders["training"], subject.targets["training"]
+    size: int = getattr(loader, "bs", None) or getattr(loader, "batch_size", None) or 0
+    places = _places(loader, found.items) if found.classes and found.whole and size else []
+    if not places or len(places) <= size or max(places) >= found.items:
+        return
+    values = found.values[places]
+    _, counts = np.unique(values, return_counts=True)
+    changes = int((values[1:] != values[:-1]).sum())
+    mixed = (len(values) - 1) * (1 - ((counts / len(values)) ** 2).sum())
+    if len(counts) > 1 and mixed > 2 * len(counts) and changes - (len(counts) - 1) < _MIXED * mixed:
+        yield Finding(
+            "warn", "order",
+            f"the {len(values):,} training items come class by class: the class changes {changes:,} times from one "
+            f"item to the next, {mixed:,.0f} times where they are mixed.",
+            "A batch holds one class or two, and the model forgets the others.", "shuffle=True for the training loader",
+        )  # fmt: skip
+
+
+def _places(loader: Any, count: int) -> list[int]:
+    """The order in which an epoch takes the items; empty where it cannot be known without fetching them."""
+    if count > MOST:
+        return []
+    if isinstance(loader, FastaiLoader):
+        return [int(place) for place in loader.get_idxs()] if loader.indexed and loader.n else []
+    sampler: Any = getattr(loader, "sampler", None)
+    return [int(place) for place in sampler] if hasattr(loader, "batch_size") and hasattr(sampler, "__iter__") else []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +14,13 @@ from typing import Any
 import torch
 
 from nbtune._display import seconds, short
-from nbtune._fastai.steps import trial
+from nbtune._fastai.steps import cut_batch, trial
+from nbtune._memory import lacks_memory, largest
 from nbtune._nested import tensors
 from nbtune.cache.memory import free_memory
 from nbtune.costs import Cost, prices
 from nbtune.preflight.subject import Subject
-from nbtune.preflight.values import Finding
+from nbtune.preflight.values import Finding, first_line
 
 __all__ = ["device", "disk", "memory", "time"]
 
@@ -41,12 +44,43 @@ def memory(subject: Subject) -> Iterator[Finding]:
     size = len((tensors(subject.batch) or [torch.empty(0)])[0])
     cuda = next(subject.learn.model.parameters()).is_cuda
     free = torch.cuda.mem_get_info()[0] if cuda else free_memory()
-    used = (_on_gpu if cuda else _on_cpu)(lambda: trial(subject.learn, [subject.batch], cut.lists(subject.learn.model)))
+
+    def step(count: int) -> None:
+        batch = subject.batch if count >= size else cut_batch(subject.batch, count)
+        trial(subject.learn, [batch], cut.lists(subject.learn.model))
+
+    try:
+        used = (_on_gpu if cuda else _on_cpu)(lambda: step(size))
+    except Exception as error:
+        traceback.clear_frames(error.__traceback__)  # which hold the batch and its activations
+        yield _too_large(subject, size, step) if lacks_memory(error) else _fails(error)
+        return
     seen = f"a step of {size} items took {_bytes(used)} at its peak; {_bytes(free)} were free."
     if used > _SHARE * free:
         yield Finding("warn", "memory", seen, "Training may run out of memory.", f"bs={max(1, size // 2)}")
     else:
         yield Finding("note", "memory", seen)
+
+
+def _too_large(subject: Subject, size: int, step: Callable[[int], None]) -> Finding:
+    found, loader = largest(max(1, size // 2), step), subject.loaders["training"]
+    if found.fits is None:
+        down = size if found.lacked is None else found.lacked
+        one = f"; one of {found.failed} fails otherwise ({found.error})" if found.failed else ""
+        do = f"a smaller model, or more of it frozen: a step of {down} items lacks memory too{one}"
+    else:
+        how = f"{'for dl in learn.dls.loaders: dl.bs' if hasattr(loader, 'bs') else 'batch_size'} = {found.fits}"
+        do = f"{how}, with which a step was made"
+    return Finding("stop", "memory", f"a step of {size} items runs out of memory.",
+                   "Training would end at its first step.", do)  # fmt: skip
+
+
+def _fails(error: Exception) -> Finding:
+    return Finding(
+        "stop", "step", f"a training step fails: {type(error).__name__}: {first_line(error)}",
+        "The first step of training would fail in the same way.",
+        "learn.model.train(); learn.model(*learn.dls.one_batch()[:learn.dls.n_inp]) may show where",
+    )  # fmt: skip
 
 
 def _on_gpu(act: Callable[[], None]) -> int:
@@ -123,7 +157,11 @@ def disk(subject: Subject) -> Iterator[Finding]:
         place = place.parent
     free = shutil.disk_usage(place).free
     seen = f"checkpoints take about {_bytes(needed)}; {_bytes(free)} are free at {subject.folder}."
-    if free < needed:
+    if not os.access(place, os.W_OK):
+        yield Finding("stop", "disk", f"{place} cannot be written.",
+                      "Training would go on in memory, and a dead kernel would lose it.",
+                      "run_dir= in a folder of your own")  # fmt: skip
+    elif free < needed:
         yield Finding("stop", "disk", seen, "Training would go on in memory, and a dead kernel would lose it.",
                       "run_dir= on another disk")  # fmt: skip
     else:

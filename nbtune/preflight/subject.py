@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,7 @@ class Subject:
     cuts: tuple[Cut, ...]  # of the phases, in their order
     phases: tuple[Phase, ...]
     folder: Path | None  # of the run
+    test: Callable[[], tuple[Any, Any]] | None = None  # gives the Tuner's test set: its loader, its items if a task's
 
     @cached_property
     def loaders(self) -> Mapping[str, Any]:
@@ -62,6 +63,19 @@ class Subject:
     @property
     def n_inp(self) -> int:
         return getattr(self.learn.dls, "n_inp", 1)
+
+    def count(self, split: str) -> int | None:
+        """Items of a split; None for a stream."""
+        dataset = getattr(self.loaders.get(split), "dataset", None)
+        return len(dataset) if hasattr(dataset, "__len__") else None  # type: ignore[arg-type]
+
+    @property
+    def chooses(self) -> bool:
+        """Does the loss choose one of several classes?"""
+        function = self.learn.loss_func
+        kinds = [type(function), type(getattr(function, "func", None))]
+        name = " ".join([*(kind.__name__ for kind in kinds), str(getattr(function, "__name__", ""))]).lower()
+        return "bce" not in name and any(word in name for word in ("crossentropy", "cross_entropy", "nll", "focal"))
 
     @cached_property
     def batch(self) -> Any:

@@ -18,6 +18,7 @@ from nbtune.preflight.values import Finding
 __all__ = ["loss", "metrics", "monitors", "normalisation"]
 
 _APART, _TIMES = 2.0, 8.0  # of a norm's statistics: standard deviations, and how many times as wide
+_LESS = ("rmse", "mae", "mse", "error", "loss", "perplexity", "brier")  # less is better
 _PIXELS = 20.0  # a normalised input does not reach that
 
 
@@ -26,6 +27,12 @@ def loss(subject: Subject) -> Iterator[Finding]:
     learn = subject.learn
     for split in subject.loaders:
         out, goals = subject.outputs[split], subject.goals(split)
+        if subject.chooses and isinstance(out, torch.Tensor) and out.ndim == 2 and out.shape[1] == 1:
+            yield Finding(
+                "stop", "loss", f"{_name(learn.loss_func)} of one column of scores, {_shapes(out)}.",
+                "It is 0 whatever the model says.", "a head with one output a class, or BCEWithLogitsLossFlat()",
+            )  # fmt: skip
+            return
         try:
             value = learn.loss_func(out, *goals)
         except Exception as error:
@@ -50,6 +57,20 @@ def loss(subject: Subject) -> Iterator[Finding]:
                 "targets of the outputs' shape: y[:, None].float()",
             )  # fmt: skip
             return
+    yield from _unused(subject)
+
+
+def _unused(subject: Subject) -> Iterator[Finding]:
+    """Scores for classes that there are not."""
+    vocab, out = getattr(subject.learn.dls, "vocab", None), subject.outputs["training"]
+    words = list(vocab) if vocab is not None and hasattr(vocab, "__len__") else []
+    single = all(isinstance(word, str) or np.ndim(word) == 0 for word in words)  # not one vocabulary a part of an item
+    if subject.chooses and single and isinstance(out, torch.Tensor) and out.ndim == 2 and 1 < len(words) < out.shape[1]:
+        yield Finding(
+            "warn", "loss", f"the model gives {out.shape[1]:,} scores for {len(words):,} classes.",
+            "Scores without a class take probability from the others; mostly the head is of another task.",
+            f"a head of {len(words)} outputs",
+        )  # fmt: skip
 
 
 def _spreads(function: Any, out: Any, goals: Any) -> bool:
@@ -74,26 +95,55 @@ def metrics(subject: Subject) -> Iterator[Finding]:
             value = metric.value
         except Exception as error:
             yield Finding(
-                "stop", "metrics", f"{metric.name} raises on validation items: {_first(error)}",
+                "stop" if _every_class(subject) else "warn", "metrics",
+                f"{metric.name} raises on validation items: {_first(error)}",
                 "It would do so after the first epoch, whose training is lost then.",
+                'average="macro"' if "average=" in str(error) else
                 f"a metric for outputs of shape {_shapes(learn.pred)} and targets of {_shapes(learn.yb)}",
             )  # fmt: skip
             continue
         if value is None or np.ndim(value) or not isinstance(float(value), float):
             yield Finding("warn", "metrics", f"{metric.name} gives {value!r:.60}, which is not one number.",
                           "It cannot be drawn or monitored.", "average it over classes")  # fmt: skip
+        elif not np.isfinite(float(value)) and _every_class(subject):
+            yield Finding("warn", "metrics", f"{metric.name} is {float(value)} on validation items.",
+                          "No state is better or worse by it.", f"another metric than {metric.name}")  # fmt: skip
+
+
+def _every_class(subject: Subject) -> bool:
+    """Do the items looked at hold all classes of the split? Some metrics fail only where one is absent."""
+    found, seen = subject.targets["validation"], tensors(subject.goals("validation"))
+    return not (found.classes and found.whole and seen) or set(found.values.tolist()) <= set(seen[0].flatten().tolist())
 
 
 def monitors(subject: Subject) -> Iterator[Finding]:
     """Callbacks that watch a value which nobody records."""
-    known = ["train_loss", "valid_loss", *(str(metric.name) for metric in subject.learn.metrics)]
+    own = [str(metric.name) for metric in subject.learn.metrics]
+    known = ["train_loss", "valid_loss", *own]
+    if any(getattr(callback, "train_metrics", False) for callback in subject.learn.cbs if _records(callback)):
+        known = [f"{split}_{name}" for split in ("train", "valid") for name in ("loss", *own)]
     for callback in subject.learn.cbs:
         name = vars(callback).get("monitor")
+        if isinstance(name, str) and name in known and _wrong_way(callback, name):
+            kind = type(callback).__name__
+            yield Finding(
+                "warn", "monitor", f"{kind} takes a higher {name} for a better one.",
+                "It keeps the worst state, or stops while it still improves.",
+                f"{kind}(monitor={name!r}, comp=np.less)",
+            )  # fmt: skip
         if isinstance(name, str) and name not in known:
             yield Finding(
                 "stop", "monitor", f"{type(callback).__name__} watches {name!r}; recorded are {', '.join(known)}.",
                 "It raises when training begins.", nearest(name, known),
             )  # fmt: skip
+
+
+def _records(callback: Any) -> bool:
+    return type(callback).__name__ == "Recorder"
+
+
+def _wrong_way(callback: Any, name: str) -> bool:
+    return vars(callback).get("comp") is np.greater and any(word in name for word in _LESS)
 
 
 def normalisation(subject: Subject) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 from nbtune._display import html_table, html_value, seconds
 from nbtune.errors import TrainingError
 
-__all__ = ["Finding", "Preflight"]
+__all__ = ["Finding", "Preflight", "first_line"]
 
 _SIGNS = {"stop": "✗ stop", "warn": "! warn", "note": "· note"}
 
@@ -76,3 +76,8 @@ class Preflight:
                 likely=stops[0].matters or "the data, the loss or a callback do not fit each other.",
                 next=stops[0].do or "tuner.check() shows all findings.",
             )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return f"{(str(error).strip().splitlines() or ['no message'])[0]:.160}"

@@ -56,22 +56,33 @@ class Crossed:
     classes: Any  # int [classes], sorted: the targets of the columns
     c: float
     folds: int
+    partial: bool = False  # stopped before all values of C were tried
 
 
-def crossed(x: Any, targets: Any, seed: int, stopped: Callable[[], bool], tick: Callable[[], None]) -> Crossed:
+def crossed(
+    x: Any, targets: Any, seed: int, stopped: Callable[[], bool], tick: Callable[[], None], *, c: float | None = None,
+    keep: Any = None,
+) -> Crossed:  # fmt: skip
     """Each item's probabilities by a probe that was fitted without it: stratified folds, C chosen on the same folds.
 
-    `tick()` is called for each value of C.
+    `c`: given instead. `keep` bool [n]: the items that probes are fitted on; all are read. `tick()` is called for
+    each value of C.
     """
     x, _ = _standardised(x, x[:1])
     classes, folds = np.unique(targets), list(_folds(targets, seed))
     probs = np.full((len(targets), len(classes)), np.nan)
     with _threads(x.size), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
-        c, _ = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
+        partial = False
+        if c is None:
+            c, partial = _chosen(x, targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
         for rest, out in folds:
-            probs[out] = _model(c, 1000).fit(x[rest], targets[rest]).predict_proba(x[out])
-    return Crossed(probs, classes, c, len(folds))
+            used = rest if keep is None else rest[keep[rest]]
+            used = used if len(np.unique(targets[used])) > 1 else rest
+            model = _model(c, 1000).fit(x[used], targets[used])
+            probs[out] = 0  # of a class of which no item was kept
+            probs[out[:, None], np.searchsorted(classes, model.classes_)] = model.predict_proba(x[out])
+    return Crossed(probs, classes, c, len(folds), partial)
 
 
 def labels(columns: Sequence[torch.Tensor]) -> Any:

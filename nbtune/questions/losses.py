@@ -43,6 +43,7 @@ class Losses:
     group: str  # the group whose input was read
     seconds: float
     trained: bool = False  # the body before it was trained on these labels
+    partial: bool = False  # stopped before all values of C were tried
 
     @property
     def order(self) -> Any:
@@ -64,6 +65,8 @@ class Losses:
             told += f" {alone:,} alone in their class are not judged."
         if self.trained:
             told += " The body was trained on these labels, so wrong ones may look right: ask before training."
+        if self.partial:
+            told += " Stopped before all values of C were tried."
         return told
 
     def frame(self) -> Any:
@@ -146,7 +149,7 @@ def _value(learn: Any, targets: Any, train: int, found: Any, name: str, spent: f
         splits=("train",) * train + ("valid",) * (len(targets) - train), items=_ids(learn),
         losses=-np.log(np.maximum(given, 1e-300)), labels=targets, read=np.where(judged, found.classes[best], -1),
         sure=np.where(judged, found.probs[rows, best], np.nan), vocab=_vocab(learn, targets), c=found.c,
-        folds=found.folds, group=name, seconds=spent,
+        folds=found.folds, group=name, seconds=spent, partial=found.partial,
     )  # fmt: skip
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbtune.bodies import Body, get
+from nbtune.bodies._adapt import adapted
 from nbtune.bodies.images import as_batch
 from nbtune.bodies.own import check_alone, own_body
 from nbtune.tasks._options import check_augment, check_names, check_switch
 from nbtune.tasks._ready import dataset
-from nbtune.tasks._size import check_own, no_size, size_of
+from nbtune.tasks._size import check_own, check_weights, size_of
 from nbtune.tasks._tabular import table_body
+from nbtune.tasks._tuned import code_of
 from nbtune.tasks.split import check_seed
 from nbtune.tasks.stacks import Rows, lazy
 from nbtune.tasks.task import Origin, batch_size
@@ -50,7 +52,7 @@ def make_learner(
         raise
     given = {"bs": bs, "augment": augment, "seed": seed, "pretrained": pretrained, **options}
     usual = {"bs": None, "augment": None, "seed": None, "pretrained": True}
-    said = [repr(body) if isinstance(body, str) else "...  # your own network"]
+    said = [repr(body) if isinstance(body, str) else code_of(body) or "...  # your own network"]
     said += [f"{name}={value!r}" for name, value in given.items() if name not in usual or value != usual[name]]
     learn.nbtune_origin = Origin(task, chosen, len(task.vocab), size, bs, f"task.learner({', '.join(said)})", scale)
     return learn
@@ -60,14 +62,15 @@ def _made(
     task: Task, body: Any, size: int, drop_last: bool, augment: Any, pretrained: bool, options: dict[str, Any]
 ) -> tuple[Any, Any, Any]:
     data = _fastai_data()
-    layers, side = options.pop("layers", None), options.pop("size", None)
+    layers, side, weights = (options.pop(name, None) for name in ("layers", "size", "weights"))
     table = isinstance(task.train.x, Rows)
     check_own(table, layers, side, augment)
+    check_weights(body, weights, pretrained, table)
     chosen: Any
     if table:
-        chosen, model = table_body(task, body, layers)
+        chosen, model = table_body(task, body, layers, pretrained)
     else:
-        chosen = _body(task, body, side)
+        chosen = _body(task, body, side, weights)
         model = chosen.make(len(task.vocab), pretrained=pretrained) if task.kind != "regression" else (
             chosen.build(len(task.vocab), pretrained))  # fmt: skip
         if size == 1:
@@ -106,11 +109,11 @@ def _fastai_data() -> Any:
     return data
 
 
-def _body(task: Task, body: Any, side: Any) -> Body:
-    if isinstance(body, Body | str) and side is None:
-        return body if isinstance(body, Body) else get(body)
-    if isinstance(body, Body | str):
-        raise no_size(body if isinstance(body, str) else body.name, side)
+def _body(task: Task, body: Any, side: Any, weights: Any) -> Body:
+    if isinstance(body, str):
+        return get(body, size=side, weights=weights)
+    if isinstance(body, Body):
+        return adapted(body, side, weights)
     return own_body(body, _sample(task.train.x, _SAMPLE, side), len(task.vocab))
 
 

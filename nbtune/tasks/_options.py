@@ -11,13 +11,14 @@ from nbtune.errors import InputError, InputTypeError
 
 __all__ = ["check_augment", "check_kind", "check_names", "check_switch"]
 
-_OWN = ("bs", "augment", "seed", "pretrained", "size", "layers")
+_OWN = ("bs", "augment", "seed", "pretrained", "size", "weights", "layers")
 # What other libraries call the same: no spelling is near.
 _ELSEWHERE = {
     "batch": "bs", "batch_size": "bs", "batchsize": "bs", "image_size": "size", "item_size": "size",
     "random_state": "seed", "rng": "seed",
     "transforms": "augment", "batch_tfms": "augment", "item_tfms": "augment", "aug_transforms": "augment",
-    "weights": "pretrained", "optimizer": "opt_func", "optim": "opt_func", "loss": "loss_func",
+    "checkpoint": "weights", "pretrained_weights": "weights",
+    "optimizer": "opt_func", "optim": "opt_func", "loss": "loss_func",
     "criterion": "loss_func", "callbacks": "cbs", "weight_decay": "wd", "momentum": "moms", "learning_rate": "lr",
 }  # fmt: skip
 # What belongs to another call: where it goes instead.

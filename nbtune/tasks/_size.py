@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from nbtune.bodies import Body
 from nbtune.errors import InputError, InputTypeError
 
-__all__ = ["check_own", "no_size", "size_of"]
+__all__ = ["check_own", "check_weights", "size_of"]
 
 _RULE = "size is the side of a square, or (height, width), in pixels of 8 to 4,096."
 _USUAL = 224  # what most networks for photographs were trained at
@@ -41,11 +42,19 @@ def _checked(side: Any) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-def no_size(name: str, side: Any) -> InputError:
-    """The error for a size beside a body that has its own."""
-    return InputError(
-        f"size={side!r:.40} for the body {name!r}.", rule="a body by name has the size that it was trained at.",
-        likely="a size for a network of your own.", next=f"task.learner({name!r})",
+def check_weights(body: Any, weights: Any, pretrained: bool, table: bool) -> None:
+    """Raise InputError for a file of weights that nothing would read."""
+    if weights is None or (isinstance(body, (str, Body)) and pretrained and not table):
+        return
+    own = not isinstance(body, (str, Body)) and not table
+    what = "a table" if table else "a network of your own" if own else "fresh weights"
+    raise InputError(
+        f"weights={str(weights)!r:.80} for {what}.",
+        rule="a file of weights is read into a body by name, with pretrained=True.",
+        likely="a network that is to be filled first." if own else "two settings that exclude each other."
+        if not table else "a call for pictures.",
+        next=f"network.load_state_dict(nt.bodies.read_weights({str(weights)!r:.80})); task.learner(network)" if own
+        else 'task.learner("tabular")' if table else f"task.learner({getattr(body, 'name', body)!r}, weights=...)",
     )  # fmt: skip
 
 

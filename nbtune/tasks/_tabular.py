@@ -11,6 +11,7 @@ from torch import nn
 from nbtune.bodies.own import called, first_line
 from nbtune.bodies.tabular import Columns, TableBody, fitted
 from nbtune.errors import InputError, InputTypeError
+from nbtune.tasks._tuned import is_tuned, tuned_body
 
 if TYPE_CHECKING:
     from nbtune.tasks.task import Task
@@ -20,9 +21,13 @@ __all__ = ["LAYERS", "table_body"]
 LAYERS = (200, 100)  # fastai's own
 
 
-def table_body(task: Task, body: Any, layers: Sequence[int] | None) -> tuple[TableBody, nn.Module]:
+def table_body(
+    task: Task, body: Any, layers: Sequence[int] | None, pretrained: bool = True
+) -> tuple[TableBody, nn.Module]:
     """The body of a table and its network. Raises InputError or InputTypeError for what takes no rows."""
     rows, n_out = task.train.x, len(task.vocab)
+    if is_tuned(body):
+        return tuned_body(task, body, layers, pretrained)
     columns = fitted(rows.frame, rows.cats, rows.conts)
     if isinstance(body, str) and body == "tabular":
         return _fastais(columns, n_out, _checked(layers))

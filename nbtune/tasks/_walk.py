@@ -96,6 +96,13 @@ def existing_folder(path: object) -> Path:
             likely="the labels file instead of the folder of the pictures." if table else "one picture, or an archive.",
             next=f"from_folder({str(place.parent)!r}{f', labels={place.name!r}' if table else ''})",
         )  # fmt: skip
+    if place.is_symlink():
+        raise MissingFileError(
+            f"{str(place)!r} is a link to {os.readlink(place)!r}, which leads to no folder.",
+            rule="from_folder takes a folder that exists.",
+            likely="a link that leads back to itself, or to a place that was moved or not mounted.",
+            next=f"ls -l {str(place)!r}, then give the folder itself",
+        )  # fmt: skip
     near = sorted(entry.name for entry in place.parent.iterdir() if entry.is_dir()) if place.parent.is_dir() else []
     raise MissingFileError(
         f"there is no folder {str(place)!r}.", rule="from_folder takes a folder that exists.",

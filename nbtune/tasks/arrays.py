@@ -10,6 +10,7 @@ import pandas as pd
 
 from nbtune.bodies.images import as_uint8
 from nbtune.errors import InputError, InputTypeError
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
 from nbtune.tasks.frame import rows_of
@@ -22,6 +23,7 @@ __all__ = ["from_arrays"]
 _OWN = ("columns", "vocab", "group", "time", "split")
 
 
+@imports_whole
 def from_arrays(
     x: Any, y: Any, *, columns: Sequence[str] | None = None, vocab: Sequence[object] | None = None, group: Any = None,
     time: Any = None, split: Any = None, **options: Unpack[Choices],

@@ -15,7 +15,7 @@ from nbtune.tasks.split import SPLITS
 if TYPE_CHECKING:
     from nbtune.tasks.task import Task
 
-__all__ = ["Copies", "Place", "copies"]
+__all__ = ["Copies", "Place", "copies", "label_of"]
 
 _SHOWN = 20
 
@@ -108,9 +108,19 @@ def copies(task: Task) -> Copies:
             except Exception:  # of a file: which one is told, and the others are compared
                 unread.append(name)
                 continue
-            found[content].append(Place(split, name, task.vocab[int(items.y[at])]))
+            found[content].append(Place(split, name, label_of(task, items.y[at])))
     groups = tuple(tuple(places) for places in found.values() if len(places) > 1)
     return Copies(groups, sum(len(getattr(task, split)) for split in SPLITS), tuple(unread))
+
+
+def label_of(task: Task, y: Any) -> str:
+    """A target as text: a class, labels, or numbers."""
+    kind = getattr(task, "kind", "single")
+    if kind == "single":
+        return task.vocab[int(y)]
+    if kind == "multi":
+        return ", ".join(name for name, has in zip(task.vocab, y, strict=True) if has) or "none"
+    return ", ".join(f"{float(number):g}" for number in np.ravel(y))
 
 
 def _digest(content: Any) -> bytes:

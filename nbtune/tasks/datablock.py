@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nbtune.errors import InputError, InputTypeError
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
 from nbtune.tasks._fetched import fetched, picture_of
@@ -19,6 +20,7 @@ from nbtune.tasks.task import Task
 __all__ = ["from_datablock"]
 
 
+@imports_whole
 def from_datablock(block: Any, source: Any, **options: Unpack[Choices]) -> Task:
     """A task from a DataBlock of pictures with classes, several labels or numbers, and what it is made from.
 

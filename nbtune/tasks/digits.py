@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._frames import enlarge
 from nbtune.tasks.items import Items
 from nbtune.tasks.split import check_seed, check_shots, pick, stratified
@@ -35,6 +36,7 @@ def _splits() -> tuple[Items, Items, Items]:
     return items.take(rest[left]), items.take(rest[chosen]), items.take(test)
 
 
+@imports_whole
 def digits(shots: int | None = None, seed: int = 0) -> Task:
     """1,797 handwritten digits, 8×8 counts of ink enlarged to 32×32: `shots` training images a class.
 

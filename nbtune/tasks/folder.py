@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
 from nbtune.tasks._csv import read_table
@@ -25,6 +26,7 @@ __all__ = ["from_folder"]
 _OWN = ("labels", "x", "y", "group", "time", "split")
 
 
+@imports_whole
 def from_folder(
     path: str | PathLike[str],
     *,

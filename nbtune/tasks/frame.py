@@ -11,6 +11,7 @@ from typing import Any, Unpack
 import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError, nearest
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
 from nbtune.tasks._pictures import looked_at
@@ -25,6 +26,7 @@ __all__ = ["column_of", "from_frame", "pictures_of", "rows_of"]
 _OWN = ("x", "y", "folder", "group", "time", "split", "categories")
 
 
+@imports_whole
 def from_frame(
     df: pd.DataFrame,
     *,

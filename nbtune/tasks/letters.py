@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 
+from nbtune.interrupts import imports_whole
 from nbtune.tasks.glyphs import ALPHABET, FONTS, draw
 from nbtune.tasks.items import Items
 from nbtune.tasks.split import check_seed, check_shots
@@ -26,6 +27,7 @@ def _drawn(split: str, each: int, seed: int) -> Items:
     return Items(torch.cat([torch.from_numpy(p) for p in parts]).numpy(), y.numpy(), ids)
 
 
+@imports_whole
 def letters(shots: int | None = None, seed: int = 0) -> Task:
     """Printed letters of eleven scripts in matplotlib's fonts, warped and reduced as the UCI digits were.
 

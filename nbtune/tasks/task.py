@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbtune._display import Chart, html_table, html_value
+from nbtune.interrupts import graceful, imports_whole
 from nbtune.tasks._batch import batch_size
 from nbtune.tasks._checks import check_disjoint, check_split
 from nbtune.tasks.card import Card
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nbtune.bodies import Body
+    from nbtune.quality import Quality
     from nbtune.tasks.copies import Copies
     from nbtune.tasks.edited import Edit
 
@@ -75,8 +77,11 @@ class Task:
     ) -> Any:  # fmt: skip
         """An ordinary fastai Learner: `body` with a fresh head, on this task's train and valid items.
 
-        A table takes "tabular" (fastai's model; `layers=[200, 100]`), or a network of (codes, numbers), of numbers
-        alone where there are no categories. `size`: what a network of one's own is given, where pictures differ.
+        A table takes "tabular" (fastai's model; `layers=[200, 100]`), a model of a table that `nt.load` gives (its
+        weights, categories, fillings and scale; a fresh head for another vocab), or a network of (codes, numbers), of
+        numbers alone where there are no categories. `size`: the side of the input, where it is not to be the one that
+        a body was trained at, and for a network of one's own where pictures differ. `weights`: a file of weights for
+        a body by name, in the place of the published ones.
         `bs=None` chooses by the number of items (`batch_size`). `augment`: None for a mild deformation, False or
         "none" for none, or fastai batch transforms. `seed` fixes fresh weights and the order of batches, and
         leaves the global streams as they were; None takes both from them. `pretrained=False` gives the same
@@ -86,10 +91,12 @@ class Task:
             InputTypeError, InputError: an unknown keyword, bad `bs`, `augment`, `seed` or body, or `bs=1` for a
                 network whose batch norm cannot train on one item; nothing was made then.
         """
-        from nbtune.tasks._learner import make_learner
+        with graceful():  # fastai is imported here, and torch's compiler
+            from nbtune.tasks._learner import make_learner
 
-        return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
+            return make_learner(self, body, bs=bs, augment=augment, seed=seed, pretrained=pretrained, options=kw)
 
+    @imports_whole
     def folds(self, k: int = 5, seed: int = 0) -> tuple[Task, ...]:
         """`k` tasks on the same test set: training and validation items together, each validated on once.
 
@@ -101,6 +108,19 @@ class Task:
         from nbtune.tasks.folds import folds
 
         return folds(self, k, seed)
+
+    def few(self, shots: int, seed: int = 0) -> Task:
+        """The same task with `shots` training items a class; more shots at the same seed hold the fewer.
+
+        Validation and test stay as they are. Of a class with no training item there is none here either.
+
+        Raises:
+            InputTypeError, InputError: `shots` is no whole number from 1 to the smallest class, or targets are no
+                classes.
+        """
+        from nbtune.tasks.few import few
+
+        return few(self, shots, seed)
 
     @overload
     def edited(self, marks: Any, dry_run: Literal[False] = False, *, test: str | None = None) -> Task: ...
@@ -122,12 +142,36 @@ class Task:
         found = edit(self, marks, test)
         return found if dry_run else found.task
 
+    @imports_whole
     def copies(self) -> Copies:
         """Items whose content is equal to the last bit: across splits, and with labels that differ."""
         from nbtune.tasks.copies import copies
 
         return copies(self)
 
+    def quality(
+        self, body: Any = None, *, new: Any = None, seed: int = 0, stopped: Callable[[], bool] = lambda: False
+    ) -> Quality:
+        """What is wrong with the data, as far as it shows: `.findings`, and `.wrong_labels` and `.duplicates` as marks.
+
+        Asked are gaps, constant columns and columns that tell the label alone; exact and near duplicates, and groups
+        or times that stand in two splits; labels that are likely wrong (Northcutt et al. 2021); class balance; broken
+        files; whether validation items, and `new` ones (pictures or rows that the model will meet, without labels),
+        can be told from training items; and whether more data would help. `body`: a name, a network or a Learner, by
+        whose features pictures are compared, and which is asked whether it knows such pictures; None: by pixels. Rows
+        are compared by their columns. `stopped()` is asked in between; what was found until then is given.
+
+        Labels of the test split are counted and named beside duplicates, and judge nothing. The random streams
+        and the network are as before, to the bit. Texts are not asked yet.
+
+        Raises:
+            InputTypeError, InputError: a body or `new` that do not fit the task, or a bad `seed`.
+        """
+        from nbtune.quality import quality
+
+        return quality(self, body, new=new, seed=seed, stopped=stopped)
+
+    @imports_whole
     def plot(self, each: int = 4) -> Chart:
         """The first `each` training images of at most 20 classes, a column a class; of a table the targets."""
         from nbtune.tasks._picture import picture

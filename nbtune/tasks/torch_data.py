@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from nbtune.errors import InputError, InputTypeError
+from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Asked, options_of, written
 from nbtune.tasks._fetched import fetched, picture_of
@@ -19,6 +20,7 @@ from nbtune.tasks.task import Task
 __all__ = ["from_torch"]
 
 
+@imports_whole
 def from_torch(
     train: Any, valid: Any = 0.2, test: Any = 0.2, *, vocab: Sequence[object] | None = None,
     **options: Unpack[Asked],

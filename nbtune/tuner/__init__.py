@@ -7,7 +7,7 @@ from typing import Any
 
 from nbtune.tuner.card import card
 from nbtune.tuner.questions import Questions
-from nbtune.tuner.verbs import verb
+from nbtune.tuner.verbs import untold, verb
 
 __all__ = ["Tuner"]
 
@@ -42,6 +42,29 @@ class Tuner(Questions):
         result = self._outcomes.report(dl)
         self._script.say("evaluate", *([] if dl is None else [dl]))
         return result
+
+    @untold
+    def predict(self, items: Any, *, batch_size: int = 64) -> Any:
+        """A row an item, as `Model.predict` gives it: label and probabilities, by the model as it is now.
+
+        Gives what `nt.load` of `save` would give, without a file; nothing of the Learner is changed. For a Learner
+        that task.learner did not make, images are resized to the size of its batches and normalised as they are;
+        other transforms of its items are left out. Raises as `Model.predict`, InputError for scores that are no
+        answer, and TrainingError while the Learner trains.
+        """
+        return self._outcomes.predict(items, batch_size)
+
+    def unlike(self, items: Any) -> str:
+        """Why the first of these pictures is unlike the training data, in a sentence; "" where nothing says so.
+
+        As `Model.unlike`, and by its distance to the nearest training picture. Raises as `predict`.
+        """
+        return self._outcomes.unlike(items)
+
+    @property
+    def preprocessing(self) -> Any:
+        """From what is given to what the network gets, as a bundle holds it: `.prepare(images)`. Raises InputError."""
+        return self._outcomes.model().preprocessing
 
     @property
     def reports(self) -> tuple[Any, ...]:

@@ -134,12 +134,24 @@ class Fitting(Rating):
                 self._held.freeze(part.phase.first, part.phase.norms, cost=False)
             self._training.check(part)
             self._training.train(part, rates_of(part.phase.lr, self._held.cut), self._stop.is_set)
+        except Exception as error:
+            if self._training.torn:
+                error.add_note(f"nbtune: it ended {self._training.torn}. {self._way_back()}")
+            raise
         finally:
             with shielded():
                 phase = self._training.phase(part.number or 0)
                 self._queue.trained(phase, self._stop.is_set())
         if phase.phases[-1].ended.startswith("ended early"):  # a loss that was not finite: the recipe waits
             self._stop.set()
+
+    def _way_back(self) -> str:
+        """From a state that is not whole to one that is."""
+        if self._saving.folder is not None:
+            return f"nt.resume({str(self._saving.folder.path)!r}, learn) goes back to the last whole state."
+        if "best" in self._training.states:
+            return "tuner.best() goes back to the best whole epoch."
+        return "Make the Learner anew; with run_dir= a whole state is kept every minute."
 
     def _compare(self) -> None:
         """Called after a training that ended by itself."""

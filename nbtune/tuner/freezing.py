@@ -7,7 +7,7 @@ from nbtune.prices import Prices
 from nbtune.tuner import checks
 from nbtune.tuner.base import Base
 from nbtune.tuner.proof import prove
-from nbtune.tuner.verbs import verb
+from nbtune.tuner.verbs import stoppable, verb
 
 __all__ = ["Freezing"]
 
@@ -49,11 +49,11 @@ class Freezing(Base):
         self._script.say("verify")
         return proof
 
-    @verb
+    @stoppable
     def prices(self, seconds: float = 2.0) -> Prices:
         """What each group costs in a step, and an epoch at each boundary; each is measured once and then kept.
 
         `seconds`: how long to measure at most; boundaries that were not reached are None until they are.
-        The Learner is left as it was, to the bit.
+        `stop()` ends it early. The Learner is left as it was, to the bit.
         """
-        return self._held.prices(seconds)
+        return self._held.prices(seconds, self._stop.is_set)

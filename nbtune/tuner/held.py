@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 from nbtune._cut import Cut, Grouping, grouping
 from nbtune._fastai.steps import optimizer
 from nbtune.cache import Store
-from nbtune.costs import prices
+from nbtune.costs import between, prices
 from nbtune.freeze import FreezePlan, Hold, Still, plan_of
 from nbtune.groups import index_of
 from nbtune.interrupts import shielded
 from nbtune.prices import Prices, Step, step_of
 
 __all__ = ["Held"]
+
+_MANY = 24  # groups: more are not measured one by one
 
 
 class Held:
@@ -59,28 +62,46 @@ class Held:
         return id(learn.model), id(learn.dls), size, id(learn.opt_func), id(learn.loss_func), others
 
     def _price(self, cut: Cut) -> dict[str, Any]:
-        """What an epoch costs under `cut`, measured when it is first asked for."""
-        key = (*self._key(), cut.first, cut.norms)
-        if key not in self._measured:
-            self._measured[key] = dict(zip(("live", "kept"), prices(self.learn, cut), strict=True))
-        return self._measured[key]
+        """What an epoch costs under `cut`, measured when it is first asked for.
 
-    def prices(self, seconds: float) -> Prices:
-        """What is known of all boundaries, after at most about `seconds` more of measuring."""
+        Of many groups a boundary between two measured ones is priced by them, at once: to train fewer groups does
+        not cost more.
+        """
+        if found := self._known(cut.first, cut.norms):
+            return found
+        if len(cut.groups) > _MANY:
+            at = [first for first in range(len(cut.groups)) if self._known(first, cut.norms)]
+            before, after = [a for a in at if a < cut.first], [a for a in at if a > cut.first]
+            if before and after:
+                share = (cut.first - before[-1]) / (after[0] - before[-1])
+                one, other = (self._known(first, cut.norms) for first in (before[-1], after[0]))
+                return {name: between(one[name], other[name], share) for name in ("live", "kept")}
+        return self._measure(cut)
+
+    def _known(self, first: int, norms: str) -> dict[str, Any]:
+        return self._measured.get((*self._key(), first, norms), {})
+
+    def _measure(self, cut: Cut) -> dict[str, Any]:
+        found = dict(zip(("live", "kept"), prices(self.learn, cut), strict=True))
+        self._measured[(*self._key(), cut.first, cut.norms)] = found
+        return found
+
+    def prices(self, seconds: float, stopped: Callable[[], bool]) -> Prices:
+        """What is known of all boundaries, after at most about `seconds` more of measuring, or until `stopped()`."""
         end, groups = perf_counter() + seconds, self.cut.groups
         if self._steps[0] != self._key():
             self._steps = (self._key(), step_of(self.learn, groups))
-        known: dict[int, dict[str, Any]] = {}
-        for first in _spread(self.cut.first, len(groups)):
-            cut = Cut(groups, first, self.cut.norms)
-            if (*self._key(), first, cut.norms) in self._measured or perf_counter() < end:
-                known[first] = self._price(cut)
+        known, order = dict[int, dict[str, Any]](), _spread(self.cut.first, len(groups))
+        needed = {self.cut.first, 0, 1, len(groups) - 1} if len(groups) > _MANY else ()  # all others lie between
+        for first in order:
+            if found := self._known(first, self.cut.norms):
+                known[first] = found
+            elif (first in needed or perf_counter() < end) and not stopped():
+                known[first] = self._measure(Cut(groups, first, self.cut.norms))
         usual = sorted(price["live"].seconds for price in known.values() if price["live"])[len(known) // 3 :][:1]
         for first, price in known.items():  # something else took the machine meanwhile: once more
             if usual and price["live"] and price["live"].seconds > 5 * usual[0]:
-                cut = Cut(groups, first, self.cut.norms)
-                del self._measured[(*self._key(), first, cut.norms)]
-                known[first] = self._price(cut)
+                known[first] = self._measure(Cut(groups, first, self.cut.norms))
         live, kept = (tuple(known.get(at, {}).get(name) for at in range(len(groups))) for name in ("live", "kept"))
         if self.cut.first in known:
             self._prices = known[self.cut.first]
@@ -114,8 +135,11 @@ class Held:
 
 
 def _spread(first: int, count: int) -> list[int]:
-    """All boundaries, the one in force first, then the ends and halves of what is between."""
-    order, gaps = [first, 0, count - 1], [(0, count - 1)]
+    """All boundaries, the one in force first, then the ends and halves of what is between.
+
+    Where nothing is still nothing can be kept, so the one after it is an end too.
+    """
+    order, gaps = [first, 0, count - 1, min(1, count - 1)], [(0, count - 1)]
     while gaps:
         low, high = gaps.pop(0)
         middle = (low + high) // 2

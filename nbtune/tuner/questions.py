@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
@@ -40,7 +41,9 @@ class Questions(Fitting):
         phases = self.left if recipe is None else recipe.phases
         plan = self._held.cut
         cuts = [self._held.at(phase.first, phase.norms) for phase in phases] or [plan]
-        found = preflight(self.learn, cuts, phases or [Phase(1, plan.first, norms=plan.norms)], self.run_dir)
+        test = self._outcomes.test
+        look = None if test.test is None else partial(test.loader, self.learn)
+        found = preflight(self.learn, cuts, phases or [Phase(1, plan.first, norms=plan.norms)], self.run_dir, look)
         self._script.say("check", *([] if recipe is None else [Code(recipe.code)]), strict=(strict, False))
         if strict:
             found.insist()

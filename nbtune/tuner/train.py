@@ -44,11 +44,11 @@ class Setting:
         """Names of the groups that train."""
         return tuple(group.name for group in self.cut.training)
 
-    def begin(self, trace: Trace) -> None:
+    def begin(self, trace: Trace, follow: Follow) -> None:
         """Tell `trace` that the phase begins."""
         named, learn = dict(zip(self.rates.names, self.rates.values, strict=True)), self.learn
-        trains, epochs = _named(self.trains), self.phase.epochs
-        trace.begin(self.number, trains, named, epochs, self.fresh, len(learn.dls.train), lambda: _now(learn))
+        trains, epochs, batches = _named(self.trains), self.phase.epochs, len(learn.dls.train)
+        trace.begin(self.number, trains, named, epochs, self.fresh, batches, lambda: _now(learn), follow.slopes)
 
     def record(self, steps: int, ended: str) -> PhaseRecord:
         """What the history says of the phase after `steps`."""
@@ -100,7 +100,7 @@ def train(
     try:
         with _set_up(setting, stopped):
             seed_all(learn, setting.seed)
-            setting.begin(trace)
+            setting.begin(trace, follow)
             with course.running():
                 _fit(learn, phase.epochs, top, phase.wd, [schedule, *cbs, follow, Tell(trace, follow)])
     except BaseException as raised:
@@ -123,10 +123,9 @@ def _thread() -> str:
     return " It was trained in a background thread, which shares its random streams: equal bits are not promised."
 
 
-def _end(error: str, torn: bool) -> str:
+def _end(error: str, torn: str) -> str:
     """How a phase ended in which something raised."""
-    within = " within an optimizer step: some weights were moved and others not" if torn else ""
-    return f"ended early: {error}{within}"
+    return f"ended early: {error} {torn}".rstrip()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Training:
         self.states = States()
         self.at = "last"  # the state that the model is at
         self.fresh = False  # were all weights drawn anew since the last phase
-        self.torn = False  # did the last phase end within an optimizer step
+        self.torn = ""  # why the state that the last phase ended in is not whole
         self.on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
         self.on_point: Callable[[Course, History], None] = lambda course, history: None
         self._rows: tuple[Mapping[str, Any], ...] = ()  # of the running phase

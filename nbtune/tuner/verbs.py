@@ -19,7 +19,7 @@ from nbtune.errors import TrainingError
 from nbtune.interrupts import Flag, graceful, shielded
 from nbtune.tuner.trouble import explained
 
-__all__ = ["Verbs", "stoppable", "verb"]
+__all__ = ["Verbs", "at_work", "stoppable", "untold", "verb"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,11 +37,16 @@ def stoppable(method: Method[Owner, P, R]) -> Method[Owner, P, R]:
     return _alone(method, stops=True)
 
 
-def _alone(method: Method[Owner, P, R], stops: bool) -> Method[Owner, P, R]:
+def untold(method: Method[Owner, P, R]) -> Method[Owner, P, R]:
+    """A brief verb that changes nothing: who watches is not told, and draws nothing anew."""
+    return _alone(method, stops=False, told=False)
+
+
+def _alone(method: Method[Owner, P, R], stops: bool, told: bool = True) -> Method[Owner, P, R]:
     @wraps(method)
     def alone(self: Owner, /, *args: P.args, **kwargs: P.kwargs) -> R:
         name = method.__name__
-        with graceful(self.stop if stops else None) as interrupts, self._verbs.doing(name, interrupts):
+        with graceful(self.stop if stops else None) as interrupts, self._verbs.doing(name, interrupts, told):
             undo, lines = structure_undo(self.learn), self._script.length
             try:
                 result = method(self, *args, **kwargs)
@@ -70,10 +75,16 @@ class _Holder:
     thread: str
     since: float
     pid: int
+    told: bool
 
 
 _GUARD = threading.Lock()
 _held: list[_Holder] = []  # one or none: random streams, autocast and SIGINT are the whole process's
+
+
+def at_work() -> str:
+    """The verb in progress in this process, of whichever Tuner, or ""."""
+    return _held[0].verb if _held and _held[0].pid == os.getpid() else ""
 
 
 class Verbs:
@@ -90,9 +101,9 @@ class Verbs:
         return lambda: self._watchers.remove(act) if act in self._watchers else None
 
     @contextmanager
-    def doing(self, verb: str, interrupts: graceful | None = None) -> Iterator[None]:
+    def doing(self, verb: str, interrupts: graceful | None = None, told: bool = True) -> Iterator[None]:
         """Inside, no other verb may begin. Raises TrainingError, which names the one in progress."""
-        holder = _Holder(verb, self, threading.current_thread().name, time.monotonic(), os.getpid())
+        holder = _Holder(verb, self, threading.current_thread().name, time.monotonic(), os.getpid(), told)
         with ExitStack() as stack:
             stack.callback(self._leave, holder)  # first, so that an interrupt cannot come between
             with _GUARD:
@@ -102,7 +113,8 @@ class Verbs:
                 self.running = verb
                 if interrupts is None or not interrupts.came:
                     self._stop.clear()
-            self._tell()
+            if told:
+                self._tell()
             yield
 
     def _leave(self, holder: _Holder) -> None:
@@ -112,7 +124,7 @@ class Verbs:
                 if mine:
                     _held.clear()
                     self.running = ""
-            if mine:
+            if mine and holder.told:
                 self._tell()
 
     def _tell(self) -> None:

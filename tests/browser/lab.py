@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Page
 
-__all__ = ["Lab", "OpenNotebook"]
+__all__ = ["Lab", "Notebook7", "OpenNotebook"]
 
 # A popup that asks about news would stand in every picture, and would ask the network.
 SETTINGS = {
@@ -49,6 +49,8 @@ CELLS = "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.t
 class Lab:
     """A JupyterLab server on notebooks in `folder`/notebooks; a context manager that ends it."""
 
+    module, app, tree = "jupyterlab", "LabApp", "lab/tree"  # how it is started, configured, and asked for a file
+
     def __init__(self, folder: Path) -> None:
         self.folder, self.notebooks = folder, folder / "notebooks"
         self.notebooks.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ class Lab:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._wait(seconds=60)
+        self._wait(seconds=180)  # a machine may have more to do than this
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +88,7 @@ class Lab:
 
     def url(self, notebook: str) -> str:
         """Where a notebook opens; `reset` forgets what an earlier page had open."""
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}&reset"
+        return f"http://127.0.0.1:{self.port}/{self.tree}/{notebook}?token={self.token}&reset"
 
     def _command(self) -> list[str]:
         options = {
@@ -96,10 +98,10 @@ class Lab:
             "ServerApp.root_dir": self.notebooks,
             "ServerApp.allow_root": True,
             "IdentityProvider.token": self.token,
-            "LabApp.expose_app_in_browser": True,
-            "LabApp.open_browser": False,
+            f"{self.app}.expose_app_in_browser": True,
+            f"{self.app}.open_browser": False,
         }
-        return [sys.executable, "-m", "jupyterlab", *(f"--{key}={value}" for key, value in options.items())]
+        return [sys.executable, "-m", self.module, *(f"--{key}={value}" for key, value in options.items())]
 
     def _environment(self) -> dict[str, str]:
         folders = {
@@ -123,6 +125,12 @@ class Lab:
                 time.sleep(0.2)
         self.__exit__()
         raise RuntimeError(f"JupyterLab did not answer within {seconds:.0f} s:\n{self.log.read_text()[-2000:]}")
+
+
+class Notebook7(Lab):
+    """The same for Notebook 7, which is made of JupyterLab's parts."""
+
+    module, app, tree = "notebook", "JupyterNotebookApp", "notebooks"
 
 
 class OpenNotebook:
@@ -157,6 +165,15 @@ class OpenNotebook:
         """Run all cells; ends when the kernel is idle again, or fails after `seconds`."""
         self._start("notebook:run-all-cells")
         self._ended(seconds)
+
+    def start_all(self) -> None:
+        """Run all cells, without waiting for their end."""
+        self._start("notebook:run-all-cells")
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel, as its menu does after the question, and wait until it is there again."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.wait_idle(60)
 
     def restart_and_run_all(self, seconds: float) -> None:
         """Restart the kernel, say yes to the question, and run all cells."""

@@ -230,3 +230,18 @@ def test_two_views_and_a_reload_of_the_page(book: OpenNotebook, panel: Locator) 
     panel.get_by_role("button", name="Undo").click()
     panel.get_by_role("button", name="Preview 0 marks").wait_for()
     kernel_has(book)
+
+
+def test_a_storm_of_clicks_and_keys_ends_where_the_last_one_went(book: OpenNotebook, panel: Locator) -> None:
+    panel.evaluate(
+        """panel => { const all = () => [...panel.querySelectorAll("button")];
+        const press = word => all().find(b => b.textContent === word)?.click();
+        for (let i = 0; i < 40; i += 1) { press("Next"); press("Previous"); press("Leave out"); press("Keep"); } }"""
+    )
+    chooser(panel, "label").select_option("3")
+    code(panel, "browser.show(label='3')")
+    assert panel.locator("[role=alert]").count() == 0
+    panel.get_by_text("As table").click()
+    expect(panel.locator("table").nth(1).locator("tbody tr")).to_have_count(10)  # the class balance
+    panel.get_by_text("As table").click()
+    book.in_kernel("browser.show()")

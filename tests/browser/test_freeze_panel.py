@@ -111,7 +111,7 @@ def test_what_is_saved_tells_its_story_without_a_kernel(opened: OpenNotebook, pa
     assert not static.is_visible()
     page = without_kernel(opened, lab.notebooks)
     assert page.locator(PANEL).count() == 0
-    assert page.locator("[data-nbtune-static] img").is_visible()
+    assert page.locator("[data-nbtune-static] img").first.is_visible()
     assert "layer4 and head train" in page.locator("[data-nbtune-static]").inner_text()
     page.close()
 
@@ -186,6 +186,19 @@ def test_a_running_verb_disables_and_says_why(opened: OpenNotebook, panel: Locat
     expect(prove).not_to_have_attribute("aria-disabled", "true")
 
 
+def test_a_front_end_that_delivers_no_clicks_names_the_interrupt(opened: OpenNotebook, panel: Locator) -> None:
+    opened.in_kernel("panel.on_msg(panel._asked, remove=True)")  # as if they were held back
+    try:
+        panel.locator("[data-group=layer2]").click()
+        expect(panel.get_by_role("status")).to_contain_text("Interrupt it with the notebook's ■ button")
+        assert panel.get_by_role("status").is_visible()
+    finally:
+        opened.in_kernel("panel.on_msg(panel._asked)")
+    panel.locator("[data-group=layer3]").click()
+    says(panel, "tuner.freeze_to('layer3')")
+    expect(panel.get_by_role("status")).not_to_contain_text("Interrupt")
+
+
 def test_a_storm_of_clicks_and_keys_ends_where_the_last_one_went(opened: OpenNotebook, panel: Locator) -> None:
     panel.evaluate(
         """panel => { const names = ["layer1", "layer4", "layer2", "head", "stem"];
@@ -235,9 +248,13 @@ def test_one_group_four_hundred_and_names_with_html(opened: OpenNotebook, screen
     odd.locator(".nbt-group").last.click()
     expect(odd.locator(".nbt-name").first).to_have_text(EVIL)
     assert page.evaluate("window.hit") is None
-    page.set_viewport_size({"width": 470, "height": 1200})
+    page.set_viewport_size({"width": 416, "height": 1200})  # leaves the panel 300 px
     page.wait_for_timeout(500)
     first = shown.first
+    expect(first.locator(".nbt-slim")).to_have_count(1)
+    names = first.locator(".nbt-name")
+    assert names.evaluate_all("all => all.every(e => e.scrollHeight <= e.clientHeight + 1)")  # no name is cut
+    expect(first.locator(".nbt-hint")).to_contain_text("ms a step")  # what the cards have no room for
     shot(first, screenshots, "freeze-panel-narrow")
     assert all(shown.nth(at).evaluate("e => e.scrollWidth <= e.clientWidth + 1") for at in range(shown.count()))
     page.set_viewport_size({"width": 1280, "height": 1600})
@@ -255,5 +272,32 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(opened: OpenNotebook, 
     expect(again.locator(".nbt-sentence")).to_contain_text("All 6 groups train")
 
 
+def test_a_kernel_that_is_restarted_is_said_and_its_cell_brings_the_panel_back(
+    opened: OpenNotebook, screenshots: Path
+) -> None:
+    page = opened.page
+    opened.restart_kernel()
+    old = page.locator(PANEL).first
+    old.scroll_into_view_if_needed()
+    expect(old.get_by_role("status")).to_contain_text("The kernel was restarted or ended")
+    assert old.get_by_role("status").is_visible()
+    unfreeze = old.get_by_role("button", name="Unfreeze")
+    expect(unfreeze).to_have_attribute("aria-disabled", "true")
+    unfreeze.click(force=True)
+    old.locator("[data-group=head]").click()
+    old.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    expect(old.get_by_role("status")).to_contain_text("Run its cell again")
+    shot(old, screenshots, "freeze-panel-gone")
+    assert [said for said in opened.console if "debugger state" not in said] == []  # JupyterLab's own
+    opened.add_and_run("import nbtune as nt\ntask = nt.tasks.digits(shots=10)")
+    opened.add_and_run("tuner = nt.Tuner(task.learner('letters', seed=0), seed=0)\nnt.widgets.FreezePanel(tuner)")
+    new = page.locator(PANEL).last
+    new.locator("[data-group=layer3]").click()
+    says(new, "tuner.freeze_to('layer3')")
+    expect(new.get_by_role("status")).not_to_contain_text("restarted")
+
+
 def test_nothing_was_wrong_in_the_console(opened: OpenNotebook) -> None:
-    assert opened.console == []
+    assert [said for said in opened.console if "debugger state" not in said] == []

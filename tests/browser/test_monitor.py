@@ -43,6 +43,11 @@ def trained(panel: Locator) -> float:
     return float(panel.locator("svg").get_attribute("data-last") or 0)
 
 
+def points(panel: Locator) -> int:
+    """Points of the curve by batch."""
+    return int(panel.locator("svg").get_attribute("data-points") or 0)
+
+
 def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator) -> None:
     errors = said_in_console(opened.page)
     assert "No training yet" in sentence(panel)
@@ -55,7 +60,10 @@ def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator)
     assert trained(panel) == 50
     assert panel.locator("code").inner_text() == "tuner.fit(50)"
     panel.get_by_text("As table").click()
-    assert panel.locator("tbody tr").count() == 50
+    tables = panel.locator("table")
+    expect(tables.nth(0).locator("tbody tr")).to_have_count(50)
+    expect(tables.nth(1).locator("tbody")).to_contain_text("head")  # the phases, with what was still
+    expect(tables.nth(2).locator("tbody tr")).to_have_count(points(panel))
     panel.get_by_text("As table").click()
     assert errors == []
 
@@ -145,6 +153,42 @@ def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locato
     expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
 
 
+def test_a_loss_that_is_no_number_is_said_in_the_page(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
+    errors = said_in_console(opened.page)
+    before = trained(panel)
+    opened.add_and_run(
+        "class Lost(Callback):\n"
+        "    def after_pred(self):\n"
+        "        if self.training and self.learn.epoch == 2: self.learn.pred = self.pred * float('nan')\n"
+        "tuner.fit(4, 1e-4, cbs=Lost())"
+    )
+    panel.get_by_text("ended early: the loss was nan at step").first.wait_for()
+    expect(panel.locator(".nbt-sentence")).to_contain_text("the weights are those after the last finite step")
+    assert trained(panel) == before + 2  # whole epochs before it are drawn
+    assert "NaN" not in str(panel.locator("svg").first.inner_html())
+    shot(panel, screenshots, "monitor-nan")
+    assert errors == []
+
+
+def test_a_storm_of_clicks_stops_and_goes_on_once(opened: OpenNotebook, panel: Locator) -> None:
+    storm = "panel => { for (let i = 0; i < 30; i += 1) panel.querySelector('[data-key=button-train]').click(); }"
+    opened.in_kernel("begun = []\ntuner.watch(lambda: begun.append(tuner.running))")
+    opened.add_and_run(LONG, wait=False)
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
+    opened.page.wait_for_timeout(700)
+    panel.evaluate(storm)
+    go = panel.get_by_role("button", name="Go on")
+    go.wait_for()
+    opened.wait_idle(20)
+    panel.evaluate(storm)
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
+    opened.page.wait_for_timeout(700)
+    panel.evaluate(storm)
+    go.wait_for()
+    opened.in_kernel("assert [word for word in begun if word] == ['fit', 'run'], begun")
+    assert panel.get_by_role("alert").count() == 0
+
+
 def test_two_views_a_narrow_page_and_what_is_saved(
     opened: OpenNotebook, panel: Locator, lab: Lab, screenshots: Path
 ) -> None:
@@ -166,3 +210,26 @@ def test_two_views_a_narrow_page_and_what_is_saved(
 def test_it_is_good_to_read(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
     panel.get_by_text("As table").click()
     good_to_read(opened, PANEL, screenshots, "monitor")
+
+
+def test_a_page_that_is_loaded_anew_while_a_cell_runs(opened: OpenNotebook) -> None:
+    """JupyterLab shows no panel of a busy kernel until its cell has ended: the picture tells till then."""
+    page = opened.page
+    panel = page.locator(PANEL).first
+    opened.add_and_run(LONG, wait=False)
+    panel.get_by_role("button", name="Stop", exact=True).wait_for()
+    more(page, trained(panel) + 0.5)
+    before = trained(panel)
+    opened.command("docmanager:save")
+    page.reload()
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session", timeout=60_000)
+    static = page.locator("[data-nbtune-static]").first
+    static.locator("img").wait_for(timeout=60_000)
+    assert "lowest valid loss" in static.inner_text()
+    opened.command("notebook:interrupt-kernel")
+    panel.get_by_text("was stopped after step").first.wait_for(timeout=60_000)
+    assert trained(panel) > before  # it went on while nobody looked
+    assert not static.is_visible()
+    panel.get_by_role("button", name="Go on").click()
+    panel.get_by_role("button", name="Stop", exact=True).click()
+    panel.get_by_role("button", name="Go on").wait_for()

@@ -5,5 +5,6 @@ from nbtune_widgets.evaluate import Evaluation
 from nbtune_widgets.finder import LRFinder
 from nbtune_widgets.freeze import FreezePanel
 from nbtune_widgets.monitor import Monitor
+from nbtune_widgets.sketchpad import Sketchpad
 
-__all__ = ["DataBrowser", "Evaluation", "FreezePanel", "LRFinder", "Monitor"]
+__all__ = ["DataBrowser", "Evaluation", "FreezePanel", "LRFinder", "Monitor", "Sketchpad"]

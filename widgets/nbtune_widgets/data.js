@@ -150,7 +150,9 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
       el("span", { text: `page ${shown.page} of ${view.pages}, ${view.total.toLocaleString("en")} items` }), steps("Next", 1, shown.page >= view.pages),
       el("span", { class: "nbt-hint", text: "Arrow keys move, Delete leaves out, Enter chooses a class, Ctrl+Z undoes." })),
     ...difference(view.edit),
-    table("The items on this page", view.head, view.rows));
+    tables(["The items on this page", view.head, view.rows],
+      ["Items by class", ["class", ...Object.keys(classes.counts)], () => classes.names.map((name, at) =>
+        [name, ...Object.values(classes.counts).map((counts) => counts[at])])]));
   point(box.at ?? 0);
   box.setAttribute("aria-label", view.title); // two of them on a page are told apart
   const [back, again] = view.steps;

@@ -2,58 +2,72 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image
+import traitlets
 
 from nbtune import Tuner
 from nbtune.evaluate import Report
-from nbtune_widgets.panel import Panel, module, not_a, picture
+from nbtune.evaluate.labels import LabelsReport
+from nbtune.evaluate.numbers import NumbersReport
+from nbtune_widgets.panel import HERE, Panel, module, not_a, picture
+from nbtune_widgets.tiles import of_array
 
 __all__ = ["Evaluation"]
 
 MATRIX = 20  # classes drawn as a matrix at once
-LISTED = 60  # items or confusions sent to the page at once
+PAGE = 60  # items or confusions sent to the page at once
+STEPS = 100  # thresholds
+SHARES = {"accuracy", "precision", "recall", "f1", "f1_micro", "exact"}  # metrics that go from 0 to 1
+_REPORTS = Report | LabelsReport | NumbersReport
 
 
 class Evaluation(Panel):
     """Metrics, confusions with their items, worst errors, classes, a threshold, and another report beside it.
 
     A Tuner's test set is not looked at until Evaluate is asked for; a report of the model as it is now is shown
-    at once. `other`: a second Report on the same items, compared by a paired test. Raises InputTypeError.
+    at once. `other`: a second report on the same items, compared by a paired test. Raises InputTypeError.
     """
 
     _esm = module("evaluate")
-    quiet = frozenset({"cell", "worst", "threshold"})
+    _css: Any = (HERE / "panel.css").read_text() + (HERE / "evaluate.css").read_text()
+    quiet = frozenset({"cell", "worst", "page", "threshold"})
+    facts = traitlets.Dict().tag(sync=True)  # of the report: sent once
+    listed = traitlets.Dict().tag(sync=True)  # the items that are open, a page of them
+    curve = traitlets.Dict().tag(sync=True)  # what each threshold on the chosen class does
 
-    def __init__(self, report: Report | Tuner, other: Report | None = None) -> None:
+    def __init__(self, report: Any, other: Any = None) -> None:
         super().__init__()
-        if not isinstance(report, Report | Tuner):
+        if not isinstance(report, _REPORTS | Tuner):
             raise not_a("Evaluation", "a Report or a Tuner", report)
-        if other is not None and not isinstance(other, Report):
+        if other is not None and not isinstance(other, _REPORTS):
             raise not_a("Evaluation", "a second Report as other", other)
-        self.other, self._given = other, report if isinstance(report, Report) else None
-        self.report = self._given
-        self._name = "report" if self._given is not None else "tuner.reports[0]"  # in the line of code
+        self.other: Any = other
+        self._given: Any = None if isinstance(report, Tuner) else report
+        self.report: Any = self._given
+        self._name = "tuner.reports[0]" if self._given is None else "report"  # in the line of code
         self._open: tuple[str, str] | None = None  # the cell that is looked at; None: the worst errors
-        self._at: tuple[str, float] | None = None
+        self._page, self._at = 1, ("", 0.5)
+        self._sentence = ""
+        self._sent: tuple[Any, ...] = (None, None, None)  # what facts, items and curve are of
+        self._static: tuple[Any, str] = (None, "")
         if isinstance(report, Tuner):
             self.follow(report)
         self.reread()
         if self.report is not None and other is not None:
-            self.report.compare(other)  # other items are refused before anything is drawn
+            self._compared(self.report)  # other items are refused before anything is drawn
         self.refresh()
 
     def reread(self) -> None:
         if self._given is None:
             found = self.tuner.reports
             if self.report is not (found[0] if found else None):
-                self._open = self._at = None
+                self._open, self._page = None, 1
             self.report = found[0] if found else None
+
+    # What the page asks for
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -61,6 +75,7 @@ class Evaluation(Panel):
             "evaluate": lambda: self.aside(self._evaluate),
             "cell": self._cell,
             "worst": self._worst,
+            "page": self._turn,
             "threshold": self._threshold,
         }
 
@@ -69,89 +84,144 @@ class Evaluation(Panel):
         self.code, self.said = "report = tuner.evaluate()", repr(made)
 
     def _cell(self, true: int, predicted: int) -> None:
-        assert self.report is not None
         names = self.report.vocab[int(true)], self.report.vocab[int(predicted)]
-        count = len(self.report.cell(*names))
-        self._open, self.code = names, f"{self._name}.cell({names[0]!r}, {names[1]!r})"
-        self.said = f"{count} items of '{names[0]}' read as '{names[1]}'"
+        self._show(names, 1)
 
     def _worst(self) -> None:
-        assert self.report is not None
-        self._open, self.code = None, f"{self._name}.worst({LISTED}).rows"
-        self.said = repr(self.report.worst(LISTED))
+        self._show(None, 1)
+
+    def _turn(self, page: int) -> None:
+        self._show(self._open, int(page))
+
+    def _show(self, cell: tuple[str, str] | None, page: int) -> None:
+        total = self._total(cell)
+        page = min(max(1, page), max(1, -(-total // PAGE)))
+        self._open, self._page, first = cell, page, (page - 1) * PAGE
+        if cell is None:
+            self.code = f"{self._name}.worst({page * PAGE}).rows{f'[{first}:]' if first else ''}"
+        else:
+            part = f"[{first or ''}:{first + PAGE}]" if total > PAGE else ""
+            self.code = f"{self._name}.cell({cell[0]!r}, {cell[1]!r}){part}"
+        self.said = f"{_what(cell)}: {_count(total)}, page {page}"
+
+    def _total(self, cell: tuple[str, str] | None) -> int:
+        return len(self.report.cell(*cell)) if cell else int((self.report.predicted != self.report.targets).sum())
 
     def _threshold(self, index: int, at: float) -> None:
-        assert self.report is not None
         name, at = self.report.vocab[int(index)], round(float(at), 2)
-        self.said = repr(self.report.threshold(name, at))
-        self._at, self.code = (name, at), f"{self._name}.threshold({name!r}, {at})"
+        self.said, self._at = repr(self.report.threshold(name, at)), (name, at)
+        self.code = f"{self._name}.threshold({name!r}, {at})"
+
+    # What is so
 
     def look(self) -> dict[str, Any]:
         report = self.report
         if report is None:
+            self.facts, self._sent = {}, (None, None, None)
             text = "No report of the model as it is now. Evaluate looks at the test set, and the look is counted."
             return {"title": "Evaluation", "sentence": text, "asks": True}
-        return {
+        if report is not self._sent[0]:
+            self.facts, self._sent = self._facts(report), (report, None, None)
+            self._sentence = f"{report.sentence} {_looks(report)}".strip()  # many tests where there are many classes
+        shown: dict[str, Any] = {
             "title": f"Evaluation on {report.data}",
-            "sentence": f"{report.sentence} {_looks(report)}",
+            "sentence": self._sentence,
             "asks": self._given is None,
-            "metrics": [[name, f"{estimate}"] for name, estimate in report.metrics.items()],
+        }
+        return shown | self._drawn(report) if isinstance(report, Report) else shown
+
+    def _drawn(self, report: Report) -> dict[str, Any]:
+        """The choices in view; items and curve are sent when they are other ones."""
+        if self._at[0] not in report.vocab:
+            self._at = (report.vocab[-1], 0.5)
+        items, (name, at) = (self._open, self._page), self._at
+        if self._sent[1] != items:
+            self.listed = self._listed(report)
+        if self._sent[2] != name:
+            self.curve = _curve(report, name)
+        self._sent = (report, items, name)
+        index = [report.vocab.index(one) for one in self._open or ()]
+        return {"open": index, "threshold": {"class": report.vocab.index(name), "at": at}}
+
+    def _facts(self, report: Any) -> dict[str, Any]:
+        theirs = {} if self.other is None else self.other.metrics
+        facts: dict[str, Any] = {
+            "metrics": [[n, *_numbers(n, e), *(_numbers(n, theirs[n]) if n in theirs else ())]
+                        for n, e in report.metrics.items()],
+            "compared": None if self.other is None else self._compared(report),
+        }  # fmt: skip
+        if not isinstance(report, Report):
+            return facts
+        small = len(report.vocab) <= MATRIX
+        return facts | {
             "vocab": list(report.vocab),
-            "matrix": _matrix(report),
-            "pairs": _pairs(report),
-            "open": list(self._open or ()),
-            "listed": self._listed(report),
-            "threshold": self._of_threshold(report),
+            "matrix": report.confusion.tolist() if small else [],
+            "pairs": [] if small else _pairs(report),
             "classes": _classes(report),
-            "compared": self._compared(report),
+        }
+
+    def _compared(self, report: Any) -> dict[str, Any]:
+        found = report.compare(self.other)
+        said = repr(found) if isinstance(report, Report) else f"The first less the other: {found}."
+        rows = found.frame().values.tolist() if isinstance(report, Report) else []
+        return {
+            "said": said,
+            "differences": {name: f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" for name, value, low, high in rows},
+            "code": f"{self._name}.compare(other)",
         }
 
     def _listed(self, report: Report) -> dict[str, Any]:
-        rows = report.worst(LISTED).rows if self._open is None else report.cell(*self._open)
-        total = len(rows) if self._open else int((report.predicted != report.targets).sum())
-        shown = rows.head(LISTED)
+        first, last, total = (self._page - 1) * PAGE, self._page * PAGE, self._total(self._open)
+        rows = report.cell(*self._open) if self._open else report.worst(last).rows
+        shown = rows[first:last]
         items = [
             [str(i), t, p, f"{said:.3f}", f"{loss:.2f}"]
             for i, t, p, said, loss in zip(*(shown[name] for name in shown), strict=True)
         ]
-        pixels = None if report.images is None else [_png(report.images[int(row[0])]) for row in items]
-        what = f"'{self._open[0]}' read as '{self._open[1]}'" if self._open else "Most confident errors"
-        left = "" if len(items) == total else f", the {len(items)} most confident shown"
-        return {"what": f"{what}: {total} {'item' if total == 1 else 'items'}{left}", "rows": items, "pixels": pixels}
-
-    def _of_threshold(self, report: Report) -> dict[str, Any]:
-        name, at = self._at or (report.vocab[-1], 0.5)
-        steps = [(step / 20, report.threshold(name, step / 20)) for step in range(21)]
-        rows = [[f"{x:.2f}", f"{t.precision}", f"{t.recall}", str(t.false_alarms), str(t.missed)] for x, t in steps]
-        return {"class": report.vocab.index(name), "at": at, "said": repr(report.threshold(name, at)), "rows": rows}
-
-    def _compared(self, report: Report) -> dict[str, Any] | None:
-        if self.other is None:
-            return None
-        mine, theirs = report.metrics, self.other.metrics
-        rows = [[name, f"{mine[name]}", f"{theirs[name]}"] for name in mine if name in theirs]
-        return {"said": repr(report.compare(self.other)), "rows": rows, "code": f"{self._name}.compare(other)"}
+        return {
+            "what": _what(self._open),
+            "count": _count(total),
+            "page": self._page,
+            "pages": max(1, -(-total // PAGE)),
+            "rows": items,
+            "pixels": None if report.images is None else [_drawn(report.images, int(row[0])) for row in items],
+        }
 
     def static(self) -> str:
-        if self.report is None:
+        report = self.report
+        if report is None:
             return "<p>No report yet: the test set was not looked at.</p>"
-        compared = "" if self.other is None else self.report.compare(self.other)._repr_html_()
-        return picture(self.report.plot()) + self.report._repr_html_() + compared
+        if self._static[0] is not report:  # a picture takes long, and a threshold does not change it
+            compared = "" if self.other is None else f"<p>{self._compared(report)['said']}</p>"
+            if isinstance(report, Report) and self.other is not None:
+                compared = report.compare(self.other)._repr_html_()
+            self._static = (report, picture(report.plot()) + report._repr_html_() + compared)
+        return self._static[1]
 
 
-def _looks(report: Report) -> str:
+def _what(cell: tuple[str, str] | None) -> str:
+    return "Errors, the most confident first" if cell is None else f"'{cell[0]}' read as '{cell[1]}'"
+
+
+def _count(n: int) -> str:
+    return f"{n:,} item{'' if n == 1 else 's'}"
+
+
+def _looks(report: Any) -> str:
     return "" if report.looks > 1 or report.data != "the test set" else "This was the first look at this test set."
 
 
-def _matrix(report: Report) -> list[list[int]]:
-    return report.confusion.tolist() if len(report.vocab) <= MATRIX else []
+def _numbers(name: str, estimate: Any) -> list[Any]:
+    """Text, and value, low and high where it is a share."""
+    ends = [float(end) for end in (estimate.value, estimate.low, estimate.high)]
+    return [f"{estimate}", ends if name in SHARES else None]
 
 
-def _pairs(report: Report) -> list[list[Any]]:
+def _pairs(report: Report) -> list[list[int]]:
     """The most frequent confusions: [true, predicted, count] by class index."""
     wrong = report.confusion - np.diag(np.diag(report.confusion))
     true, predicted = np.nonzero(wrong)
-    order = np.argsort(-wrong[true, predicted], kind="stable")[:LISTED]
+    order = np.argsort(-wrong[true, predicted], kind="stable")[:PAGE]
     return [[int(true[i]), int(predicted[i]), int(wrong[true[i], predicted[i]])] for i in order]
 
 
@@ -167,9 +237,20 @@ def _classes(report: Report) -> list[list[str]]:
     ]
 
 
-def _png(pixels: Any) -> str:
-    buffer = io.BytesIO()
-    image = Image.fromarray(np.asarray(pixels))
-    image.thumbnail((64, 64))
-    image.save(buffer, format="PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
+def _curve(report: Report, name: str) -> dict[str, Any]:
+    """At each threshold: precision and recall with their ends, wrongly called, missed, and all of it in words."""
+    steps = [report.threshold(name, step / STEPS) for step in range(STEPS + 1)]
+    rows = []
+    for t in steps:
+        shares = [(t.precision, t.found + t.false_alarms), (t.recall, t.found + t.missed)]
+        ends = [[e.value, e.low, e.high] if n else None for e, n in shares]
+        rows.append([*ends, t.false_alarms, t.missed, *(f"{e}" if n else "none" for e, n in shares), t.sentence])
+    return {"name": name, "rows": rows}
+
+
+def _drawn(images: Any, at: int) -> str:
+    """An item as an address that holds it, or "" for a picture that cannot be drawn."""
+    try:
+        return of_array(np.asarray(images[at]))
+    except Exception:  # whatever a broken file raises: the other items are drawn
+        return ""

@@ -140,7 +140,9 @@ export default panel("finder", "Learning rate", (model, { picture, buttons, view
     el("div", { class: "nbt-choices" }, ...(view.rates.length > 1 ? [typing(model, view, "base")] : []), typing(model, view, "top"),
       el("label", { text: "Seeds " }, el("select", { "data-key": "seeds", onchange: (event) => ask(model, "seeds", event.target.value) },
         ...view.choices.map((n) => el("option", { value: n, text: n, ...(n === view.seeds ? { selected: "" } : {}) }))))),
-    table("Loss by learning rate", view.head, view.rows));
+    tables(["Loss by learning rate", view.head, view.rows],
+      ["Rates of the next training, as chosen", ["group", "rate"], view.rates.map(([name, lr]) => [name, show(lr)])],
+      ["Readings of the curve", ["reading", "rate"], view.readings.map(([name, lr]) => [name, show(lr)])]));
   drawing();
   if (box.drawing) box.removeEventListener("nbt:resized", box.drawing);
   box.drawing = drawing;

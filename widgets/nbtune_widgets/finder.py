@@ -28,7 +28,7 @@ class LRFinder(Panel):
 
     _esm = module("finder")
     progress = traitlets.List([0, 0]).tag(sync=True)  # steps done, of
-    quiet = frozenset({"freeze", "freeze_to", "unfreeze", "lr"})
+    quiet = frozenset({"freeze", "freeze_to", "unfreeze", "lr", "choose", "use", "seeds"})
 
     def __init__(self, tuner: Tuner) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class LRFinder(Panel):
         return {
             "refresh": lambda: None,
             "find": lambda: self.aside(self._find),
-            "stop": self.tuner.stop,
+            "stop": self._stop,
             "seeds": lambda count: setattr(self, "_seeds", int(count)),
             "choose": self._choose,
             "use": self._use,
@@ -66,12 +66,16 @@ class LRFinder(Panel):
         curve = self.tuner.lr_find(seeds=seeds, on_step=on_step)
         self.code, self.said = f"curve = tuner.lr_find({f'seeds={seeds}' if seeds > 1 else ''})", curve.verdict
 
+    def _stop(self) -> None:
+        self.tuner.stop()
+        self.said = "Stopping."  # the line is the test's, when it has ended
+
     def _choose(self, base: Any, top: Any, moved: str = "top") -> None:
         """Rates of two digits; the one that was moved takes the other along, so that base is never above top."""
         low, high = (_rate(value) for value in (base, top))
         self.tuner.rates(high), self.tuner.rates(low)  # refuses what is no rate, in four parts
         self.base, self.top = (min(low, high), high) if moved == "top" else (low, max(low, high))
-        self.said = f"base {self.base:.2g}, top {self.top:.2g}"
+        self.code, self.said = f"tuner.rates({_source(self.lr)})", f"base {self.base:.2g}, top {self.top:.2g}"
 
     def _use(self) -> None:
         lr = self.lr
@@ -145,7 +149,7 @@ def _rate(value: Any) -> float:
     try:
         return float(f"{float(value):.1e}")
     except (TypeError, ValueError):
-        return value  # type: ignore[no-any-return]
+        return "" if value is None else value  # type: ignore[return-value]
 
 
 def _source(lr: Any) -> str:

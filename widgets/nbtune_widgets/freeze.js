@@ -1,10 +1,11 @@
 // The model as a row of groups from input to head; the ice line between what is still and what trains.
 const WIDE = 12; // groups above this number are drawn without their details
+const SLIM = 92; // px: cards narrower than this show their name alone, upright
 
 const ms = (value) => (value === null ? "" : `${value < 10 ? value.toPrecision(2) : value.toFixed(0)} ms a step`);
 
 const facts = (group) => [group.count, ms(group.ms), group.norms && `norms ${group.norms}`, group.lr && `lr ${group.lr}`,
-  group.out && `→ ${group.out}/item`, group.held, group.odd].filter(Boolean);
+  group.out && `→ ${group.out}/item`, group.slope && `gradient ${group.slope}`, group.held, group.odd].filter(Boolean);
 
 const card = (group, wide) => el("div", { class: `nbt-group ${group.still ? "nbt-still" : "nbt-live"}`,
   style: wide ? `flex-grow:${group.width}` : `flex:${group.width} 1 104px`,
@@ -33,7 +34,7 @@ const iceLine = (model, view, row, hint) => {
   const go = (index) => {
     const to = Math.max(0, Math.min(last, index));
     const now = aim(model, "first", model.get("view").first);
-    if (model.get("busy") || to === now) return place(line, row, model.get("view").first);
+    if (gone(model) || model.get("busy") || to === now) return place(line, row, model.get("view").first);
     aim(model, "first", now, to);
     ask(model, "freeze_to", to);
   };
@@ -73,7 +74,8 @@ const choose = (model, name, act, options, value) => el("label", { text: `${name
 export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view, box }) => {
   const wide = view.groups.length > WIDE;
   const row = el("div", { class: `nbt-row ${wide ? "nbt-wide" : ""}` }, ...view.groups.map((group) => card(group, wide)));
-  const told = el("span", { class: "nbt-hint" }), few = () => wide || box.classList.contains("nbt-narrow");
+  const told = el("span", { class: "nbt-hint" });
+  const few = () => row.classList.toggle("nbt-slim", !wide && row.clientWidth < SLIM * view.groups.length) || wide;
   const tell = (group) => { told.textContent = [group.name, group.still ? "❄ still" : "▲ trains", ...facts(group)].join(" · "); };
   const hint = (at) => { told.textContent = `${view.groups[at].name} would be the first to train; ${at} groups still`; };
   const { line, go } = iceLine(model, view, row, hint);
@@ -81,14 +83,15 @@ export default panel("freeze", "What trains, what is still", (model, { picture, 
   row.addEventListener("click", (event) => { if (index(event) >= 0) go(index(event)); });
   row.addEventListener("pointerover", (event) => { if (few() && index(event) >= 0) tell(view.groups[index(event)]); });
   row.append(line);
-  if (few()) tell(view.groups[view.first]);
+  const brief = () => { if (box.dataset.dragging) return; if (few()) tell(view.groups[view.first]); else told.textContent = ""; };
   const depth = el("div");
   picture.replaceChildren(row,
-    el("p", { class: "nbt-share", text: `▲ ${view.share} of the parameters train. ` }, told), depth,
+    el("p", { class: "nbt-share", 
+      text: `❄ ${view.first} still · ▲ ${view.groups.length - view.first} train: ${view.share} of the parameters. ` }, told), depth,
     el("div", { class: "nbt-choices" },
       choose(model, "Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
       choose(model, "Width by:", "by", view.measures, view.by)),
-    table("Groups from input to head", view.head, view.rows));
+    tables(["Groups from input to head", view.head, view.rows]));
   const running = model.get("busy").includes("depth()") || model.get("busy").includes("prices()");
   buttons.replaceChildren(
     button(model, "Freeze body", "freeze", { off: view.groups.length < 2 ? "The model has one group." : "" }),
@@ -97,7 +100,7 @@ export default panel("freeze", "What trains, what is still", (model, { picture, 
     button(model, "Probe depths", "depth"),
     ...(view.unmeasured ? [button(model, "Measure prices", "measure")] : []),
     ...(running ? [button(model, "Stop", "stop", { always: true })] : []));
-  const settle = () => { place(line, row, model.get("view").first); depth.replaceChildren(depthLine(view, row)); };
+  const settle = () => { brief(); place(line, row, model.get("view").first); depth.replaceChildren(depthLine(view, row)); };
   requestAnimationFrame(settle);
   box.removeEventListener("nbt:resized", box.settle);
   box.settle = settle;

@@ -8,12 +8,15 @@ from typing import Any
 import traitlets
 
 from nbtune import Tuner
-from nbtune_widgets.panel import Panel, module, picture, short
+from nbtune_widgets.panel import Panel, escape, module, picture, short
 
 __all__ = ["FreezePanel"]
 
 _BY = ("parameters", "time", "equal")
+_HEAD = ("group", "state", "parameters", "norm layers", "rate", "step", "hands on an item", "gradient, last step",
+         "last phase")  # fmt: skip
 _LEAST = 0.03  # of the row: the narrowest group
+_PATIENT = 60.0  # seconds of measuring at most, when somebody asks for it
 
 
 class FreezePanel(Panel):
@@ -25,7 +28,7 @@ class FreezePanel(Panel):
 
     _esm = module("freeze")
     by = traitlets.Enum(_BY, "parameters")
-    quiet = frozenset({"freeze", "freeze_to", "unfreeze", "lr"})
+    quiet = frozenset({"freeze", "freeze_to", "unfreeze", "lr", "norms", "by"})
 
     def __init__(self, tuner: Tuner, seconds: float = 2.0) -> None:
         super().__init__()
@@ -52,9 +55,9 @@ class FreezePanel(Panel):
             "verify": lambda: self._do("tuner.verify()", self.tuner.verify),
             "norms": self._norms,
             "by": lambda name: setattr(self, "by", name),
-            "measure": lambda: self.aside(lambda: self._measure(60.0)),
+            "measure": lambda: self.aside(self._all_prices),
             "depth": lambda: self.aside(self._probe),
-            "stop": self.tuner.stop,
+            "stop": self._stop,
         }
 
     def _to(self, index: int) -> None:
@@ -70,6 +73,14 @@ class FreezePanel(Panel):
         first = self.tuner.plan.first
         self._do(f"tuner.freeze_to({first!r}{_norms(norms)})", lambda: self.tuner.freeze_to(first, norms))
 
+    def _all_prices(self) -> None:
+        self._measure(_PATIENT)
+        self.code, self.said = f"tuner.prices({_PATIENT})", repr(self._prices)
+
+    def _stop(self) -> None:
+        self.tuner.stop()
+        self.code, self.said = "tuner.stop()", "Stopping."
+
     def _probe(self) -> None:
         self._depth = self.tuner.depth()
         self.code, self.said = "tuner.depth()", repr(self._depth)
@@ -82,10 +93,15 @@ class FreezePanel(Panel):
     def look(self) -> dict[str, Any]:
         tuner = self.tuner
         plan, rates = tuner.plan, _rates(tuner)
-        first, norms = len(plan.still), plan.norms
+        depths = self._depths([group.name for group in plan.groups])
+        first, norms, probes = len(plan.still), plan.norms, {place["at"]: place for place in depths}
+        slopes = tuner.trace.slopes  # of the last step that was trained
         groups = [self._group(at, group, at < first, rates.get(group.name)) for at, group in enumerate(plan.groups)]
         for group, width in zip(groups, self._widths(plan), strict=True):
             group["width"] = width
+        for group in groups:
+            if (slope := slopes.get(group["name"])) is not None:
+                group["slope"] = f"{slope:.2g}"
         share = plan.trainable / max(1, plan.total)
         return {
             "title": "What trains, what is still",
@@ -98,10 +114,10 @@ class FreezePanel(Panel):
             "by": self.by,
             "measures": [name for name in _BY if name != "time" or any(group["ms"] for group in groups)],
             "unmeasured": self._prices is None or None in self._prices.live,
-            "depth": self._depths(),
+            "depth": depths,
             "depth_said": "" if self._depth is None else repr(self._depth),
-            "head": ["group", "state", "parameters", "norm layers", "rate", "step", "hands on an item", "last phase"],
-            "rows": [_row(group) for group in groups],
+            "head": [*_HEAD, *(["linear probe before it"] if probes else [])],
+            "rows": [_row(group, probes, at) for at, group in enumerate(groups)],
         }
 
     def _group(self, at: int, group: Any, still: bool, planned: float | None) -> dict[str, Any]:
@@ -116,6 +132,7 @@ class FreezePanel(Panel):
             "lr": "" if still or not rates else rates[0],
             "ms": spent,
             "out": "" if step is None else f"{short(step.out)}{'' if step.out >= 1000 else ' '}B",
+            "slope": "",
             "held": self._held(group, still),
             "odd": "takes no gradient now" if not still and group.params and not group.trainable else "",
         }
@@ -135,8 +152,7 @@ class FreezePanel(Panel):
             return [1.0] * len(sizes)
         return [max(_LEAST, size / sum(sizes)) for size in sizes]
 
-    def _depths(self) -> list[dict[str, Any]]:
-        names = [group.name for group in self.tuner.plan.groups]
+    def _depths(self, names: list[str]) -> list[dict[str, Any]]:
         places = [] if self._depth is None else self._depth.places
         return [
             {"at": names.index(p.first), "value": p.accuracy.value, "low": p.accuracy.low, "high": p.accuracy.high}
@@ -146,8 +162,9 @@ class FreezePanel(Panel):
 
     def static(self) -> str:
         plan = self.tuner.plan
-        chart = plan.plot()
-        return picture(chart) + plan._repr_html_()
+        depth = "" if self._depth is None else picture(self._depth.plot())
+        told = [self._proof, repr(self._depth) if depth else ""]
+        return picture(plan.plot()) + plan._repr_html_() + depth + "".join(f"<p>{escape(t)}</p>" for t in told if t)
 
 
 def _rates(tuner: Tuner) -> dict[str, float]:
@@ -158,11 +175,13 @@ def _rates(tuner: Tuner) -> dict[str, float]:
         return {}
 
 
-def _row(group: dict[str, Any]) -> list[str]:
+def _row(group: dict[str, Any], probes: dict[int, dict[str, Any]], at: int) -> list[str]:
     state = "❄ still" if group["still"] else "▲ trains"
     spent = "" if group["ms"] is None else f"{group['ms']:.{1 if group['ms'] < 10 else 0}f} ms"
-    return [group["name"], state, group["count"], group["norms"], group["lr"], spent, group["out"],
-            group["held"] or group["odd"]]  # fmt: skip
+    probe = probes.get(at)
+    read = "" if probe is None else f"{probe['value']:.3f} [{probe['low']:.3f}, {probe['high']:.3f}]"
+    return [group["name"], state, group["count"], group["norms"], group["lr"], spent, group["out"], group["slope"],
+            group["held"] or group["odd"], *([read] if probes else [])]  # fmt: skip
 
 
 def _norms(norms: str) -> str:

@@ -128,11 +128,18 @@ export default panel("monitor", "Training", (model, { picture, buttons, view, bo
   const bar = el("progress", { "aria-label": "Share of this phase that is trained", max: 1 });
   const choices = [...view.metrics, "learning rate"];
   if (!choices.includes(box.dataset.chosen)) box.dataset.chosen = choices[0];
-  const rows = table("Epochs", ["phase", "epoch", "train loss", "valid loss", ...view.metrics, "seconds"], []);
+  const rows = tables(["Every epoch", ["phase", "epoch", "train loss", "valid loss", ...view.metrics, "seconds"], []],
+    ["Every phase", ["phase", "begins after epochs", "epochs", "trains", "still", "highest rates"], view.phases.map((one) => one.row)],
+    ["Batches, neighbours as one", ["epochs trained", "mean loss", "lowest", "highest", "rate of the head"], []]);
+  let listed = 0;
   const listing = (epochs, all) => {
+    if (!rows.open || (view.state !== "idle" && Date.now() - listed < 1000)) return; // a table is read, not watched
+    rows.fill();
+    listed = Date.now();
     rows.querySelector("caption").textContent = all > epochs.length ? `${epochs.length} of ${all} epochs; tuner.history.frame() has all` : "Every epoch";
-    rows.querySelector("tbody").replaceChildren(...epochs.map((row) => el("tr", {}, ...wordsOf(row, view.metrics.length).map((text, at) =>
-      el(at ? "td" : "th", at ? { text } : { scope: "row", text })))));
+    const [first, , last] = rows.querySelectorAll("tbody");
+    first.replaceChildren(...epochs.map((row) => lineOf(wordsOf(row, view.metrics.length))));
+    last.replaceChildren(...unpack(model.get("points"), 5).map((row) => lineOf([...row].map(three))));
   };
   const drawing = () => {
     const live = model.get("live"), epochs = unpack(model.get("epochs"), 6 + view.metrics.length);
@@ -142,7 +149,7 @@ export default panel("monitor", "Training", (model, { picture, buttons, view, bo
     rates.textContent = live.rates ? `Rates now: ${live.rates}` : "";
     bar.hidden = view.state === "idle";
     bar.value = live.share;
-    if (rows.open) listing(epochs, live.all);
+    listing(epochs, live.all);
     place.replaceChildren(...(view.phases.length ? [drawAll(model, view, live, epochs, Math.max(240, picture.clientWidth), box.dataset.chosen)] : []));
   };
   const select = el("label", { text: "Below: " }, el("select", { "data-key": "below",

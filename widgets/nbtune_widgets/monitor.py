@@ -231,7 +231,20 @@ def _phase(stretch: Any, history: Any) -> dict[str, Any]:
         "epochs": stretch.epochs,
         "still": len(still) / max(1, len(stretch.rates)),
         "fresh": stretch.fresh,
+        "row": [
+            stretch.number,
+            f"{stretch.begin:.3g}",
+            stretch.epochs,
+            stretch.trains,
+            _few(still) if still else "",
+            _span([rate for rate in stretch.rates.values() if rate]),
+        ],
     }
+
+
+def _span(rates: Sequence[float]) -> str:
+    low, high = min(rates, default=0.0), max(rates, default=0.0)
+    return f"{low:.1e}" if low == high else f"{low:.1e} to {high:.1e}"
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,5 +1,8 @@
 // What all panels share. `draw(model, parts)` of each panel fills `parts.picture` and `parts.buttons`.
 const SILENCE = 1500; // ms without an answer after which a panel says so
+const SILENT = "The kernel does not answer: it ended, or this front end holds clicks back until the cell ends. "
+  + "Interrupt it with the notebook's ■ button.";
+const GONE = "The kernel was restarted or ended, so this panel is a picture of what was. Run its cell again.";
 
 const el = (tag, props = {}, ...children) => fill(document.createElement(tag), props, children);
 const svg = (tag, props = {}, ...children) =>
@@ -15,22 +18,27 @@ const fill = (node, props, children) => {
   return node;
 };
 
+// Panels whose kernel is gone: nobody is there to be asked. Kept by name for the whole page, which may draw them anew.
+const lost = (globalThis.nbtuneLost ??= new Set());
+const gone = (model) => lost.has(model.get("still_id"));
+
 // How many questions the kernel will have heard when the next one is answered.
 const asked = new WeakMap();
 const due = (model) => Math.max(asked.get(model) ?? 0, model.get("heard")) + 1;
 
 // Ask the kernel for something; a front end that holds messages while a cell runs is named after a while.
 const ask = (model, act, ...values) => {
-  const heard = model.get("heard");
+  const heard = model.get("heard"), quiet = () => silences.dispatchEvent(new Event(model.get("still_id")));
+  if (gone(model)) { quiet(); return; }
   asked.set(model, due(model));
   model.send({ act, with: values });
   if (act === "refresh") return;
-  setTimeout(() => { if (model.get("heard") === heard) silences.dispatchEvent(new Event(model.get("still_id"))); }, SILENCE);
+  setTimeout(() => { if (model.get("heard") === heard) quiet(); }, SILENCE);
 };
 const silences = new EventTarget(); // a model of anywidget has no events of its own making
 
 const button = (model, word, act, { primary = false, values = () => [], off = "", always = false, name } = {}) => {
-  const why = () => off || (always ? "" : model.get("busy"));
+  const why = () => (gone(model) ? GONE : off || (always ? "" : model.get("busy")));
   return el("button", {
     class: primary ? "nbt-primary" : "", type: "button", text: word, "data-key": `button-${name ?? word}`,
     title: why() || undefined, "aria-disabled": why() ? "true" : undefined,
@@ -38,13 +46,27 @@ const button = (model, word, act, { primary = false, values = () => [], off = ""
   });
 };
 
-const table = (caption, head, rows) =>
-  el("details", { class: "nbt-table" }, el("summary", { text: "As table", "data-key": "table" }),
-    el("div", { class: "nbt-scroll", tabindex: 0, role: "region", "aria-label": caption, "data-key": "rows" },
-      el("table", {}, el("caption", { text: caption }),
-        el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
-        el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((text, at) =>
-          el(at ? "td" : "th", at ? { text } : { scope: "row", text }))))))));
+const lineOf = (row) => el("tr", {}, ...row.map((text, at) => el(at ? "td" : "th", at ? { text } : { scope: "row", text })));
+
+// What the pictures show, as tables [caption, head, rows]: made when somebody opens them. `rows` may be a function.
+const tables = (...parts) => {
+  const node = el("details", { class: "nbt-table" }, el("summary", { text: "As table", "data-key": "table" }));
+  node.fill = () => {
+    if (node.children.length > 1) return;
+    node.append(...parts.map(([caption, head, rows], at) =>
+      el("div", { class: "nbt-scroll", tabindex: 0, role: "group", "aria-label": caption, "data-key": `rows${at}` },
+        el("table", {}, el("caption", { text: caption }),
+          el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
+          el("tbody", {}, ...(typeof rows === "function" ? rows() : rows).map(lineOf))))));
+  };
+  node.addEventListener("toggle", () => { if (node.open) node.fill(); });
+  return node;
+};
+const table = (caption, head, rows) => {
+  const node = tables([caption, head, rows]);
+  node.fill();
+  return node;
+};
 
 const codeLine = (model) => {
   const line = model.get("code");
@@ -127,9 +149,8 @@ const panel = (kind, label, draw) => ({
     root.append(box);
     let silent = false, spoken = 0;
     const speak = () => {
-      const text = silent ? "The kernel does not answer: it ended, or this front end holds clicks back until the cell "
-        + "ends. Interrupt it with the notebook's ■ button." : model.get("busy") || model.get("said");
-      said.classList.toggle("nbt-seen", silent || Boolean(model.get("busy")));
+      const text = gone(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
+      said.classList.toggle("nbt-seen", gone(model) || silent || Boolean(model.get("busy")));
       if (said.textContent !== text) said.textContent = text;
     };
     const paint = () => {
@@ -147,7 +168,10 @@ const panel = (kind, label, draw) => ({
       error.replaceChildren(problem(model.get("error")));
       clearTimeout(spoken);
       spoken = setTimeout(speak, 150); // not each step of a moving slider is read out
-      [...box.querySelectorAll("details")].forEach((node, at) => { node.open = open[at] ?? false; });
+      [...box.querySelectorAll("details")].forEach((node, at) => {
+        node.open = open[at] ?? false;
+        if (node.open) node.fill?.();
+      });
       const again = held?.dataset.key && box.querySelector(`[data-key="${CSS.escape(held.dataset.key)}"]`);
       if (again && again !== held) {
         again.focus({ preventScroll: true });
@@ -158,8 +182,10 @@ const panel = (kind, label, draw) => ({
     const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
     const names = ["view", "code", "busy", "error", "said"].map((name) => `change:${name}`).join(" ");
     const heard = () => { silent = false; speak(); };
-    const silence = () => { silent = true; speak(); };
+    const silence = () => { if (gone(model)) soon(); else { silent = true; speak(); } };
+    const end = () => { lost.add(model.get("still_id")); soon(); }; // said by the front end when it cuts a kernel's widgets off
     model.on(names, soon);
+    model.on("comm_live_update", end);
     model.on("change:heard", heard);
     silences.addEventListener(model.get("still_id"), silence);
     box.addEventListener("nbt:settled", soon);
@@ -182,6 +208,7 @@ const panel = (kind, label, draw) => ({
     paint();
     return () => {
       model.off(names, soon);
+      model.off("comm_live_update", end);
       model.off("change:heard", heard);
       silences.removeEventListener(model.get("still_id"), silence);
       window.removeEventListener("focus", refresh);

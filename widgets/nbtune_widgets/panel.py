@@ -21,6 +21,7 @@ __all__ = ["Panel", "escape", "picture", "short"]
 
 HERE = Path(__file__).parent
 _PARTS = ("given", "rule", "likely", "next")
+_asked = threading.local()  # `now`: this thread answers the page
 
 
 def module(name: str) -> str:
@@ -84,7 +85,8 @@ class Panel(anywidget.AnyWidget):
             self.reread()
             if not self._answering:  # who asked draws when all is said
                 self.refresh()
-                self.redraw()
+                # Pictures of other panels must not come between a drag and its answer.
+                self._redraw_soon() if getattr(_asked, "now", False) else self.redraw()
 
     def _tell_busy(self) -> None:
         running = getattr(self, "tuner", None) and self.tuner.running
@@ -96,6 +98,9 @@ class Panel(anywidget.AnyWidget):
     def close(self) -> None:
         """Take the panel away; nothing of the object shown is changed."""
         self._unwatch()
+        self._shown = False
+        if self._later is not None:
+            self._later.cancel()
         super().close()
 
     def refresh(self) -> None:
@@ -153,7 +158,7 @@ class Panel(anywidget.AnyWidget):
             self._redraw_soon()
 
     def _answer(self, content: dict[str, Any], act: Callable[..., Any]) -> None:
-        self._answering = True
+        self._answering = _asked.now = True
         try:
             if content["act"] == "refresh":
                 self.reread()
@@ -163,14 +168,14 @@ class Panel(anywidget.AnyWidget):
         except Exception as error:
             self._failed(error)
         finally:
-            self._answering = False
+            self._answering = _asked.now = False
         self.refresh()
 
     def _redraw_soon(self) -> None:
-        """A picture takes longer than a move may: draw it when the moving is over."""
+        """A picture takes longer than a move may: draw it a second after the last, when the moving is over."""
         if self._later is not None:
             self._later.cancel()
-        self._later = threading.Timer(0.4, self.redraw)
+        self._later = threading.Timer(1.0, self.redraw)
         self._later.daemon = True
         self._later.start()
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from nbtune._display import figure
 
-__all__ = ["WIDEST", "Epoch", "Fitting", "judge"]
+__all__ = ["WIDEST", "Epoch", "Judgement", "judge"]
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitting:
+class Judgement:
     """What the losses of a phase say of over- and underfitting; `bool()` is true where that is a problem.
 
     `verdict`: "overfits", "underfits", "diverges", "learns", "level", or "unknown". Changes and their noise (half
@@ -57,7 +57,7 @@ class Fitting:
         return self.sentence
 
 
-def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
+def judge(epochs: Sequence[Epoch], metric: str = "") -> Judgement:
     """What the epochs of one phase say of its fit.
 
     The valid loss is compared with its lowest item by item (a paired difference: the same items), with Student's t
@@ -69,7 +69,7 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
         Over- or underfitting cannot be judged before 3 whole epochs of a phase (1 so far).
     """
     if reason := _unknown(epochs):
-        return Fitting("unknown", reason, items=_items(epochs))
+        return Judgement("unknown", reason, items=_items(epochs))
     best = min(range(len(epochs)), key=lambda at: epochs[at].valid)
     now, low = epochs[-1], epochs[best]
     gap, gap_noise = now.valid - now.train, _gap_noise(now)
@@ -83,7 +83,7 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
     if len(since) > 1 and rise > rise_noise:
         fell = low.train - now.train
         falls = fell > 2 * math.hypot(now.train_error, low.train_error) or (fell > 0 and gap > gap_noise)
-        return Fitting("overfits" if falls else "diverges", _risen(low, now, known, falls, metric), **known)
+        return Judgement("overfits" if falls else "diverges", _risen(low, now, known, falls, metric), **known)
     window = min(_window(epochs), len(epochs) - 1)
     fall, fall_noise = _change([now], [epochs[-1 - window]], epochs)
     train_fall = epochs[-1 - window].train - now.train
@@ -92,9 +92,9 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Fitting:
     if fall > fall_noise:
         change = f"valid loss fell {figure(fall)} ± {figure(fall_noise)} in {window} epochs"
         if under and train_moves:
-            return Fitting("underfits", f"Underfits so far: {change}, and train loss is no lower ({shown}).", **known)
-        return Fitting("learns", f"Still learns: {change}; no sign of overfitting ({shown}).", **known)
-    return Fitting("level", _level(since, best, known, under and not train_moves, shown), **known)
+            return Judgement("underfits", f"Underfits so far: {change}, and train loss is no lower ({shown}).", **known)
+        return Judgement("learns", f"Still learns: {change}; no sign of overfitting ({shown}).", **known)
+    return Judgement("level", _level(since, best, known, under and not train_moves, shown), **known)
 
 
 def _unknown(epochs: Sequence[Epoch]) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from nbtune.fitting import Epoch, judge
+from nbtune.overfitting import Epoch, judge
 
 
 def course(

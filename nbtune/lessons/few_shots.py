@@ -1,0 +1,81 @@
+"""Exercises of 13_few_shots: prototypes by cosine, and what more labels would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nbtune.lessons.exercise import FUNCTION, Exercise
+
+__all__ = ["cosine", "more_labels"]
+
+_X = np.array([[4.0, 0.1], [6.0, 0.0], [0.1, 1.0], [0.0, 0.6]])
+_Y = np.array([3, 3, 7, 7])
+
+
+def _cosine(function: Callable[[Any, Any, Any], Any]) -> str | None:
+    if list(function(_X, _Y, np.array([[5.0, 0.0], [0.0, 0.8]]))) != [3, 7]:
+        return "new rows that lie on the class means should get their labels (3 and 7 here, not 0 and 1)."
+    if list(function(_X, _Y, np.array([[0.9, 0.5]]))) != [3]:
+        return "[0.9, 0.5] points along the first class and is short; its direction counts, and not how far it is away."
+    if list(function(_X, _Y, np.array([[3.0, 9.0]]))) != [7]:
+        return "[3, 9] points along the second class and is long. Are the class means brought to length 1 too?"
+    return None
+
+
+cosine = Exercise(
+    name="few_shots.cosine",
+    question="Write read(X, y, new): for each row of new the label of the class mean with the largest cosine.",
+    takes=FUNCTION,
+    look=_cosine,
+    right="a bright and a faint image of one thing have features of one direction and of different length.",
+    hints=(
+        "Take the mean of the rows of each class, as prototype() does.",
+        "Divide each mean, and each new row, by its own length: numpy.linalg.norm(rows, axis=1, keepdims=True).",
+        "new @ means.T then holds the cosines; its argmax over the classes gives places in numpy.unique(y).",
+    ),
+    code="""
+import numpy as np
+
+def answer(X, y, new):
+    classes = np.unique(y)
+    means = np.stack([X[y == c].mean(0) for c in classes])
+    means, new = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (means, new))
+    return classes[(new @ means.T).argmax(1)]
+""",
+)
+
+
+def _more_labels(function: Callable[..., float]) -> str | None:
+    if abs(function(1, 0.2, 4, 0.1, 4) - 0.1) > 1e-6:
+        return "at n = n2 the answer is the second measurement itself; yours is another."
+    if abs(function(1, 0.2, 4, 0.1, 16) - 0.05) > 1e-6:
+        if function(1, 0.2, 4, 0.1, 16) < 0:
+            return "an error below 0: that is a straight line. A power is straight when both axes are logarithms."
+        return "from 1 to 4 labels the error was halved; from 4 to 16 the factor of labels is the same again."
+    if abs(function(2, 0.3, 10, 0.12, 5) - 0.3 * (5 / 2) ** (np.log(0.12 / 0.3) / np.log(5))) > 1e-6:
+        return "factors of 4 come out right, others do not: find b from log(e1 / e2) and log(n2 / n1)."
+    return None
+
+
+more_labels = Exercise(
+    name="few_shots.more_labels",
+    question="Write error_at(n1, e1, n2, e2, n): the error at n labels, by error = a * n ** (-b).",
+    takes=FUNCTION,
+    look=_more_labels,
+    right="measured at two sizes, foreseen at a third. Near the errors that no label can mend it is too hopeful.",
+    hints=(
+        "Divide the two equations by each other: a disappears.",
+        "e1 / e2 = (n2 / n1) ** b, so b = log(e1 / e2) / log(n2 / n1).",
+        "The error at n is e1 * (n / n1) ** (-b).",
+    ),
+    code="""
+from math import log
+
+def answer(n1, e1, n2, e2, n):
+    b = log(e1 / e2) / log(n2 / n1)
+    return e1 * (n / n1) ** (-b)
+""",
+)

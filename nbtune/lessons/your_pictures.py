@@ -1,0 +1,84 @@
+"""Exercises of 14_your_pictures: keep together what belongs together; how many test images a figure needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.tasks import Task
+
+__all__ = ["enough_to_tell", "kept_together"]
+
+
+def _kept_together(task: Task) -> str | None:
+    if task.unit != "images":
+        return "this is a table. Make a folder of pictures, and a task from it."
+    group = task.train.group
+    if group is None:
+        return "its items have no groups. Which keyword of from_folder says what belongs together?"
+    if len({str(one) for one in group}) == len(task.train):
+        return "every picture is a group of its own, so nothing is kept together. What do several of them share?"
+    return None
+
+
+kept_together = Exercise(
+    name="your_pictures.kept_together",
+    question="Make a task from a folder of pictures in which those that belong together (one photograph, one writer, "
+    "one patient) stay in one split. Give the Task.",
+    takes=a("a Task", Task),
+    look=_kept_together,
+    right="no group stands in two splits, so the test asks about places, writers or patients that training never saw.",
+    hints=(
+        "What do two pictures of your folder share besides their class? It often stands in the file's name.",
+        "from_folder takes group=, a function from a path to the name of its group.",
+        'Of names such as a_03.png, group=lambda path: path.stem.split("_")[0] takes what is before the line.',
+    ),
+    code="""
+import tempfile
+from pathlib import Path
+
+import nbtune as nt
+from PIL import Image
+from sklearn.datasets import load_digits
+
+digits, folder = load_digits(), Path(tempfile.mkdtemp())
+for at in range(200):  # neighbours in this list were written by one hand
+    place = folder / str(digits.target[at])
+    place.mkdir(exist_ok=True)
+    Image.fromarray((digits.images[at] * 15.9).astype("uint8")).save(place / f"{at:04d}.png")
+answer = nt.tasks.from_folder(folder, group=lambda path: int(path.stem) // 20)
+""",
+)
+
+
+def _enough_to_tell(function: Callable[[float, float], float]) -> str | None:
+    if function(0.9, 0.02) < function(0.9, 0.05):
+        return "a narrower interval needs more images, and yours needs fewer."
+    halved = function(0.9, 0.02) / max(function(0.9, 0.04), 1e-9)
+    if abs(halved - 2) < 0.2:
+        return "half as wide takes more than twice as many images: the width falls with the root of their number."
+    if function(0.5, 0.05) <= function(0.95, 0.05):
+        return "coins that fall evenly are the hardest to be sure of: an accuracy of 0.5 needs more images than 0.95."
+    if abs(function(0.5, 0.05) - 384) > 8:
+        return "right in kind. For 95 % the interval reaches 1.96 standard errors to each side: is that in yours?"
+    return None if abs(function(0.9, 0.02) - 864) <= 20 else "0.5 is right and 0.9 is not: how large is p(1 - p)?"
+
+
+enough_to_tell = Exercise(
+    name="your_pictures.enough_to_tell",
+    question="Write enough_to_tell(accuracy, width): how many test images make the 95 % interval of an accuracy reach "
+    "`width` to each side (0.05 is five points), by the normal approximation.",
+    takes=FUNCTION,
+    look=_enough_to_tell,
+    right="n = 1.96² p (1 - p) / width². Four times the images halve the interval; a hundred leave about six points "
+    "each way at an accuracy of 0.9.",
+    hints=(
+        "The standard error of a share p among n is the root of p (1 - p) / n.",
+        "A 95 % interval reaches 1.96 standard errors to each side. Set that equal to the width.",
+        "Solve 1.96 * (p * (1 - p) / n) ** 0.5 == width for n.",
+    ),
+    code="""
+def answer(accuracy, width):
+    return 1.96**2 * accuracy * (1 - accuracy) / width**2
+""",
+)

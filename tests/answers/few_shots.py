@@ -1,0 +1,46 @@
+"""What readers may answer in 13_few_shots: right ones, and wrong ones with a word that the advice must hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def means_of(x, y):
+    return np.stack([x[y == c].mean(0) for c in np.unique(y)])
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def by_cosine(x, y, new):
+    return np.unique(y)[(unit(new) @ unit(means_of(x, y)).T).argmax(1)]
+
+
+def by_distance(x, y, new):
+    return np.unique(y)[((new[:, None] - means_of(x, y)[None]) ** 2).sum(2).argmin(1)]
+
+
+def by_power(n1, e1, n2, e2, n):
+    return (
+        np.exp(np.interp(np.log(n), np.log([n1, n2]), np.log([e1, e2])))
+        if n <= n2
+        else e2 * (e2 / e1) ** (np.log(n / n2) / np.log(n2 / n1))
+    )
+
+
+RIGHT = {"cosine": [lambda: by_cosine], "more_labels": [lambda: by_power]}
+WRONG = {
+    "cosine": [
+        (lambda: by_distance, "direction"),
+        (lambda: lambda x, y, new: (unit(new) @ unit(means_of(x, y)).T).argmax(1), "not 0 and 1"),
+        (lambda: lambda x, y, new: np.unique(y)[(unit(new) @ means_of(x, y).T).argmax(1)], "length 1"),
+        (lambda: 3, "a function"),
+    ],
+    "more_labels": [
+        (lambda: lambda n1, e1, n2, e2, n: e1 + (e2 - e1) * (n - n1) / (n2 - n1), "straight"),
+        (lambda: lambda n1, e1, n2, e2, n: e2 * (n2 / n), "factor of labels"),
+        (lambda: lambda n1, e1, n2, e2, n: e1 * n1 / n, "second measurement"),
+        (lambda: lambda n1, e1, n2, e2, n: e1 * (n / n1) ** -0.5, "from log"),
+    ],
+}

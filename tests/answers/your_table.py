@@ -1,0 +1,52 @@
+"""What readers may answer in 15_your_table."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+import nbtune as nt
+
+
+def rows(seed=0, categories=True):
+    """Sixty rows with a number and, if wanted, a category."""
+    draw = np.random.RandomState(seed)
+    df = pd.DataFrame({"size": draw.rand(60), "y": ["a", "b"] * 30})
+    return nt.tasks.from_frame(df.assign(colour=draw.choice(["red", "blue"], 60)) if categories else df, y="y")
+
+
+def tuner(cut=None, epochs=0, body=None, categories=True):
+    if body is None:
+        first = nt.Tuner(rows(categories=categories).learner("tabular", layers=[8, 4], seed=0), seed=0)
+        body = nt.load(first.save(tempfile.mkdtemp() + "/first"))
+    result = nt.Tuner(rows(1, categories).learner(body, seed=0), seed=0)
+    if cut is not None:
+        result.freeze_to(cut)
+    if epochs:
+        result.fit(epochs, 1e-3)
+    return result
+
+
+RIGHT = {
+    "said_without_looking": [lambda: lambda labels: max(Counter(labels).values()) / len(labels)],
+    "held_embeddings": [lambda: tuner("layers.0", 1)],
+}
+WRONG = {
+    "said_without_looking": [
+        (lambda: lambda labels: 1 / len(set(labels)), "a fair coin"),
+        (lambda: lambda labels: max(Counter(labels).values()), "which answer"),
+        (lambda: lambda labels: 0.8, "half of the time"),
+        (lambda: 0.8, "a function"),
+    ],
+    "held_embeddings": [
+        (lambda: tuner(categories=False), "no embeddings"),
+        (lambda: tuner(1, 1, "tabular"), "fresh"),
+        (lambda: tuner(epochs=1), "nothing is still"),
+        (lambda: tuner("head", 1), "every layer after them"),
+        (lambda: tuner(1), "train at least one epoch"),
+        (lambda: nt.tasks.digits(shots=1), "a Tuner"),
+    ],
+}

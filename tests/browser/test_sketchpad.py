@@ -1,0 +1,257 @@
+"""Sketchpad in a real JupyterLab: drawn by mouse, by keyboard alone through a file, and dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import FilePayload, Locator, expect
+
+from browser.lab import Lab, OpenNotebook
+from browser.panels import axe, box_of, good_to_read, notebook, said_in_console, sentence, shot, without_kernel
+
+pytestmark = pytest.mark.browser
+PANEL = "[data-nbtune=sketchpad]"
+SHOWN = """tuner.freeze(); tuner.fit(3, lr=1e-2)
+model = nt.load(tuner.save("digits-bundle"))
+pad = nt.widgets.Sketchpad(model)
+pad"""
+# A 7 as shares of the paper.
+SEVEN = ((0.3, 0.2), (0.68, 0.2), (0.45, 0.82))
+
+
+@pytest.fixture(scope="module")
+def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
+    opened = open_once(notebook(tmp_path_factory.mktemp("pad") / "sketchpad.ipynb", SHOWN))
+    opened.run_all(seconds=120)
+    assert opened.errors() == []
+    opened.page.locator(PANEL).wait_for()
+    return opened
+
+
+@pytest.fixture
+def panel(book: OpenNotebook) -> Locator:
+    """The panel as it is first shown."""
+    book.page.wait_for_timeout(300)  # the last stroke of the test before may still be on its way
+    book.in_kernel("pad._clear(); pad.fit = pad._dark = True; pad.error = {}; pad.refresh()")
+    found = book.page.locator(PANEL).first
+    expect(found.locator(".nbt-bars")).to_have_count(0)
+    expect(found.get_by_role("alert")).to_have_count(0)
+    return found
+
+
+@pytest.fixture(scope="session")
+def digit(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A real digit as a file, and what it is."""
+    import nbtune as nt
+
+    task = nt.tasks.digits(shots=1)
+    path = tmp_path_factory.mktemp("digit") / "digit.png"
+    Image.fromarray(task.valid.x[5]).save(path)
+    return path, task.vocab[task.valid.y[5]]
+
+
+def draw(panel: Locator, points: tuple[tuple[float, float], ...] = SEVEN) -> None:
+    mouse, box = panel.page.mouse, box_of(panel.locator("canvas"))
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    mouse.move(*places[0])
+    mouse.down()
+    for place in places[1:]:
+        mouse.move(*place, steps=6)
+    mouse.up()
+
+
+def says(panel: Locator, code: str) -> None:
+    expect(panel.locator("[data-nbtune-code]")).to_have_text(code)
+
+
+def agrees(book: OpenNotebook, panel: Locator, code: str) -> None:
+    """Running the line gives what the panel shows first."""
+    name, text = (panel.locator(f".nbt-bars tr:first-child {part}").inner_text() for part in ("th", "td:last-child"))
+    book.in_kernel(
+        f"import pandas as pd; found = {code}.iloc[0]\n"
+        f"assert found.label == {name!r}, found.label\nassert f'{{100 * found[found.label]:.1f}} %' == {text!r}"
+    )
+
+
+def test_a_drawing_is_read_while_it_is_drawn(book: OpenNotebook, panel: Locator) -> None:
+    page, errors = book.page, said_in_console(book.page)
+    box = box_of(panel.locator("canvas"))
+    page.mouse.move(box["x"] + 70, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 50, steps=5)
+    panel.locator(".nbt-bars").wait_for()  # before the pen is lifted
+    page.mouse.move(box["x"] + 100, box["y"] + 190, steps=5)
+    page.mouse.up()
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
+    says(panel, "model.predict(pad.image)")
+    agrees(book, panel, "model.predict(pad.image)")
+    expect(panel.get_by_role("status")).to_contain_text("Read as '7'")
+    panel.get_by_role("button", name="Copy").click()
+    assert page.evaluate("navigator.clipboard.readText()") == "model.predict(pad.image)"
+    panel.get_by_role("button", name="Save picture").click()
+    says(panel, "model.predict('drawing.png')")
+    agrees(book, panel, "model.predict('drawing.png')")
+    panel.get_by_role("button", name="Clear").click()
+    expect(panel.locator(".nbt-bars")).to_have_count(0)
+    assert panel.locator("canvas").evaluate("e => e.getContext('2d').getImageData(0, 0, e.width, e.height).data"
+                                            ".every((v, i) => v === (i % 4 === 3 ? 255 : 0))")  # fmt: skip
+    assert errors == []
+
+
+def test_the_keyboard_alone(book: OpenNotebook, panel: Locator, digit: tuple[Path, str]) -> None:
+    page = book.page
+    cells = page.locator(".jp-Cell").count()
+    panel.get_by_role("checkbox").focus()
+    page.keyboard.press("Tab")
+    expect(panel.get_by_role("button", name="Choose a file…")).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(digit[0])
+    expect(panel.locator(".nbt-sentence")).to_contain_text(f"Read as '{digit[1]}'")
+    expect(panel.get_by_role("button", name="Choose a file…")).to_be_focused()
+    says(panel, "model.predict(pad.image)")
+    agrees(book, panel, "model.predict(pad.image)")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # Invert
+    panel.get_by_text("Unlike its data").wait_for()
+    page.keyboard.press("Enter")
+    expect(panel.get_by_text("Unlike its data")).to_have_count(0)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(panel.locator("[data-nbtune-code]")).to_contain_text("model.predict('drawing")
+    assert page.locator(".jp-Cell").count() == cells
+
+
+def test_files_are_dropped_and_those_that_are_no_pictures_are_said(
+    book: OpenNotebook, panel: Locator, digit: tuple[Path, str], screenshots: Path
+) -> None:
+    errors = said_in_console(book.page)
+
+    def drop(name: str, data: bytes) -> None:
+        panel.evaluate(
+            """(panel, [name, data]) => { const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(data)], name, { type: "image/png" }));
+            for (const kind of ["dragover", "drop"])
+              panel.querySelector("canvas").dispatchEvent(
+                new DragEvent(kind, { bubbles: true, dataTransfer: transfer })); }""",
+            [name, list(data)],
+        )
+
+    drop("digit.png", digit[0].read_bytes())
+    expect(panel.locator(".nbt-sentence")).to_contain_text(f"Read as '{digit[1]}'")
+    before = sentence(panel)
+    drop("<img src=z onerror=window.hit=1>", b"no picture at all")
+    alert = panel.get_by_role("alert")
+    expect(alert).to_contain_text("cannot be read as a picture")
+    for part in ("Rule:", "Likely:", "Next:"):
+        expect(alert).to_contain_text(part)
+    assert sentence(panel) == before
+    shot(panel, screenshots, "sketchpad-error")
+    with book.page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose a file…").click()
+    chooser.value.set_files(FilePayload(name="scan.png", mimeType="image/png", buffer=bytes(7 << 20)))
+    expect(alert).to_contain_text("7.3 MB")
+    draw(panel)  # a drawing takes the place of a picture, and the error goes
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
+    expect(alert).to_have_count(0)
+    assert book.page.evaluate("window.hit") is None
+    assert errors == []
+
+
+def test_it_is_good_to_read_in_light_dark_and_on_white(book: OpenNotebook, panel: Locator, screenshots: Path) -> None:
+    shot(panel, screenshots, "sketchpad-empty")
+    draw(panel)
+    panel.locator(".nbt-bars").wait_for()
+    good_to_read(book, PANEL, screenshots, "sketchpad")
+    panel.get_by_role("button", name="Invert").click()
+    good_to_read(book, PANEL, screenshots, "sketchpad-inverted")
+
+
+def test_a_narrow_page_and_reduced_motion(book: OpenNotebook, panel: Locator, screenshots: Path) -> None:
+    page = book.page
+    draw(panel)
+    panel.locator(".nbt-bars").wait_for()
+    page.emulate_media(reduced_motion="reduce")
+    panel.get_by_role("button", name="Invert").click()
+    panel.get_by_text("Unlike its data").wait_for()
+    assert panel.evaluate("e => e.getAnimations({ subtree: true }).length") == 0
+    panel.get_by_role("button", name="Invert").click()
+    page.emulate_media(reduced_motion="no-preference")
+    panel.evaluate("e => { e.style.width = '300px' }")
+    page.wait_for_timeout(300)
+    assert panel.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+    shot(panel, screenshots, "sketchpad-narrow")
+    draw(panel, tuple((x + 0.1, y) for x, y in SEVEN))  # the paper is scaled with it
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
+    panel.evaluate("e => { e.style.width = '' }")
+
+
+def test_code_shows_and_the_saved_notebook_tells_it(book: OpenNotebook, panel: Locator, lab: Lab) -> None:
+    book.add_and_run("pad.put(task.valid.x[5])")
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as")
+    assert np.any(
+        panel.locator("canvas").evaluate("e => [...e.getContext('2d').getImageData(0, 0, e.width, e.height).data]")
+    )
+    static = book.page.locator("[data-nbtune-static]").first
+    expect(static).to_contain_text(sentence(panel), timeout=20_000)
+    assert not static.is_visible()
+    saved = without_kernel(book, lab.notebooks)
+    assert saved.locator("[data-nbtune-static] img").first.is_visible()
+    assert "Read as" in saved.locator("[data-nbtune-static]").first.inner_text()
+    saved.close()
+
+
+MANY = """from dataclasses import replace
+import torch
+evil = "<img src=z onerror=window.hit=1>"
+class Wide(torch.nn.Module):
+    def forward(self, x): return torch.nn.functional.pad(x.flatten(1), (0, 0))[:, :1000]
+names = tuple(f"{evil}{n}" for n in range(1000))
+many = nt.widgets.Sketchpad(replace(model, module=Wide(), vocab=names, card={"note": evil}))
+ours = nt.widgets.Sketchpad(tuner)
+display(many); display(ours)"""
+
+
+def test_a_thousand_classes_and_a_tuner_that_trains(book: OpenNotebook, panel: Locator, screenshots: Path) -> None:
+    page, errors = book.page, said_in_console(book.page)
+    book.add_and_run(MANY)
+    many, ours = page.locator(PANEL).nth(1), page.locator(PANEL).nth(2)
+    many.scroll_into_view_if_needed()
+    draw(many)
+    many.get_by_text("and 990 more").wait_for()
+    shot(many, screenshots, "sketchpad-many")
+    ours.scroll_into_view_if_needed()
+    draw(ours)
+    says(ours, "tuner.predict(pad.image)")
+    book.add_and_run("tuner.unfreeze(); tuner.fit(12, lr=1e-4)", wait=False)
+    ours.get_by_text("tuner.fit() is running").first.wait_for()
+    draw(ours, ((0.5, 0.2), (0.5, 0.8)))
+    expect(ours.locator(".nbt-sentence")).to_contain_text("Not read yet")
+    expect(ours.locator(".nbt-sentence")).to_contain_text("Read as", timeout=60_000)  # when it has ended
+    book.wait_idle(60)
+    assert axe(page, PANEL) == []
+    assert page.evaluate("window.hit") is None
+    assert errors == []
+
+
+def test_two_views_and_a_reload(book: OpenNotebook, panel: Locator) -> None:
+    page = book.page
+    book.add_and_run("pad")
+    other = page.locator(PANEL).last
+    other.scroll_into_view_if_needed()
+    draw(other)
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
+    ink = "e => e.getContext('2d').getImageData(0, 0, e.width, e.height).data.filter((v, i) => i % 4 === 0 && v).length"
+    page.wait_for_timeout(300)
+    drawn = other.locator("canvas").evaluate(ink)
+    assert drawn > 500
+    assert panel.locator("canvas").evaluate(ink) == drawn
+    book.reload()
+    panel.locator(".nbt-bars").wait_for(timeout=30_000)
+    assert panel.locator("canvas").evaluate(ink) == drawn
+    assert book.errors() == []

@@ -1,0 +1,240 @@
+"""Sketchpad: draw or drop a picture, and see what the model takes it for, and what the model sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pandas.api.types import is_numeric_dtype
+from PIL import Image
+
+from nbtune import NbtuneError, Tuner
+from nbtune.bundle import Model, Preprocessing
+from nbtune.errors import InputError, InputTypeError, TrainingError
+from nbtune.tuner.verbs import at_work
+from nbtune_widgets import paper
+from nbtune_widgets.panel import HERE, Panel, escape, module, not_a
+from nbtune_widgets.tiles import of_array
+
+__all__ = ["Sketchpad"]
+
+MOST = 6 << 20  # bytes of a file: a notebook's server takes messages of 10 MB
+ROWS = 10  # classes listed
+
+
+class Sketchpad(Panel):
+    """Draw, drop a picture, choose a file or `put` one; the prediction follows at once.
+
+    `model`: a Model (`nt.load`) or a Tuner, of pictures. `image` is what the model is given; the paper is dark where
+    its data are, and a drawing is cut out and centred where `fit` is on. Raises InputTypeError for anything else.
+    """
+
+    _esm = module("sketchpad")
+    _css: Any = (HERE / "panel.css").read_text() + (HERE / "sketchpad.css").read_text()
+    quiet = frozenset({"draw", "put", "clear", "cut", "invert", "save", "refuse"})
+
+    def __init__(self, model: Model | Tuner) -> None:
+        super().__init__()
+        if not isinstance(model, Model | Tuner):
+            raise not_a("Sketchpad", "a Model or a Tuner", model)
+        steps = model.preprocessing
+        if not isinstance(steps, Preprocessing):
+            raise InputTypeError(
+                "Sketchpad of a model of a table.", rule="Sketchpad takes a model of pictures.",
+                likely="a Model or a Tuner of rows, which cannot be drawn.",
+                next=f"{'tuner' if isinstance(model, Tuner) else 'model'}.predict(df)",
+            )  # fmt: skip
+        self.model, self.steps = model, steps
+        self.image: Image.Image | None = None
+        self.fit, self._dark = True, sum(steps.mean) / len(steps.mean) < 0.5
+        self._drawn: Image.Image | None = None  # on the paper, as it was drawn or put
+        self._from, self._by, self._file = "", "", ""  # a file's name; the view that drew; where it was saved
+        self._frame: Any = None
+        self._unlike = self._waits = ""
+        if isinstance(model, Tuner):
+            self.follow(model)
+        self.refresh()
+
+    def put(self, image: Any) -> None:
+        """Show a picture (array, PIL image or path) and predict. Raises as `Model.predict`; nothing is changed then."""
+        self._put(paper.as_image(image), "")
+        self.refresh()
+        self._redraw_soon()
+
+    # What the page asks for
+
+    def acts(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "refresh": lambda: None, "draw": self._draw, "put": self._upload, "clear": self._clear, "cut": self._fit,
+            "invert": self._invert, "save": self._save, "refuse": self._refuse,
+        }  # fmt: skip
+
+    def _draw(self, src: str, by: str) -> None:
+        drawn = paper.decoded("the drawing", src).convert("L")
+        blank = 0 if self._dark else 255
+        if not (np.asarray(drawn) != blank).any():
+            self._clear()
+            self._by = by
+            return
+        self._from, self._by, self._drawn = "", by, drawn
+        self._changed()
+
+    def _upload(self, name: str, src: str) -> None:
+        self._put(paper.decoded(repr(name), src), name)
+
+    def _put(self, image: Image.Image, name: str) -> None:
+        self._from, self._by, self._drawn = name or "a picture", "", image
+        self._changed()
+
+    def _clear(self) -> None:
+        self._drawn = self.image = self._frame = None
+        self._from = self._by = self._unlike = self._waits = self._file = ""
+        self.code, self.said = "", "Cleared."
+        self._redraw_soon()
+
+    def _fit(self, on: bool) -> None:
+        self.fit = bool(on)
+        self._changed()
+
+    def _invert(self) -> None:
+        self._dark = not self._dark
+        if self._drawn is not None:
+            self._drawn, self._by = paper.inverted(self._drawn), ""
+        self._changed()
+
+    def _save(self) -> None:
+        if self.image is None:
+            return
+        free = (n for n in range(1, 10_000) if not Path(paper.file_name(n)).exists())
+        self._file = paper.file_name(next(free))
+        self.image.save(self._file)
+        self._say_code()
+        self.said = f"Saved as {self._file}"
+
+    def _refuse(self, name: str, size: int) -> None:
+        raise InputError(
+            f"{name!r} of {size / 1e6:.1f} MB.", rule=f"a file that goes through the page has {MOST >> 20} MB at most.",
+            likely="a photograph in full size, or a scan.", next=f"pad.put({name!r}), for a file beside the notebook",
+        )  # fmt: skip
+
+    def _changed(self) -> None:
+        """After another picture or another way to cut it."""
+        self._file = ""
+        if self._drawn is not None:
+            dark = 0 if self._dark else 255
+            self.image = paper.cut(self._drawn, dark, self.steps.size) if self.fit and not self._from else self._drawn
+            self._predict()
+            self._say_code()
+            self._redraw_soon()
+
+    def _say_code(self) -> None:
+        name = "tuner" if isinstance(self.model, Tuner) else "model"
+        self.code = f"{name}.predict({repr(self._file) if self._file else 'pad.image'})"
+
+    def _predict(self) -> None:
+        self._frame, self._unlike, self._waits = None, "", ""
+        if (running := at_work()) and self.image is not None:
+            self._waits = f"Not read yet: tuner.{running}() is running."
+        elif self.image is not None:
+            try:
+                self._frame, self._unlike = self.model.predict(self.image), self.model.unlike(self.image)
+                if self._unlike and not self.model.unlike(paper.inverted(self.image)):
+                    self._unlike += " Inverted it would be like them."
+            except TrainingError as error:  # the Learner trains: it is read when the panel is next looked at
+                self._waits = f"Not read yet: {error.given}"
+            self.said = self._sentence()
+
+    def reread(self) -> None:
+        """The model may be another one by now."""
+        try:
+            self._predict()
+        except NbtuneError as error:
+            self._failed(error)
+
+    # What is so
+
+    def look(self) -> dict[str, Any]:
+        objective, note = self._about()
+        return {
+            "title": f"Sketchpad: {objective}" if objective else "Sketchpad",
+            "sentence": self._sentence(),
+            "paper": "dark" if self._dark else "light",
+            "wide": paper.sides(self.steps.size),
+            "fit": self.fit,
+            "drawing": not self._from,
+            "picture": "" if self._drawn is None else paper.address(self._drawn),
+            "by": self._by,
+            "most": MOST,
+            "file": self._file,
+            "sees": "" if self.image is None else self._sees(),
+            "input": f"{self.steps.size[0]}×{self.steps.size[1]}, {'grey' if self.steps.channels == 1 else 'colour'}",
+            "rows": self._rows(),
+            "left": max(0, len(self._names()) - ROWS),
+            "unlike": self._unlike,
+            "note": note,
+        }
+
+    def _about(self) -> tuple[str, str]:
+        """What the model is for, and what its data were like."""
+        if isinstance(self.model, Tuner):
+            origin = getattr(self.model.learn, "nbtune_origin", None)
+            card = {} if origin is None else {"objective": origin.task.objective, **origin.task.card.as_dict()}
+        else:
+            card = self.model.card
+        objective, note = (str(card.get(name) or "").strip().rstrip(".") for name in ("objective", "note"))
+        data = f" ({note})" if note else ""
+        return objective, (
+            f"What is drawn or dropped here may be of another kind than the pictures it learnt from{data}: expect more "
+            "errors than its test figures say. The percentages are the model's own, and no promise."
+        )
+
+    def _names(self) -> list[str]:
+        return [] if self._frame is None else list(self._frame.columns[self._first() :])
+
+    def _first(self) -> int:
+        """How many columns stand before the numbers: the label or labels."""
+        return int(not is_numeric_dtype(self._frame.dtypes.iloc[0]))
+
+    def _rows(self) -> list[list[Any]]:
+        """[name, share or None, text], the highest first; numbers in their order."""
+        if self._frame is None:
+            return []
+        values = self._frame.iloc[0, self._first() :]
+        if not self._first():
+            return [[str(name), None, f"{value:.4g}"] for name, value in values.head(ROWS).items()]
+        top = values.astype(float).sort_values(ascending=False, kind="stable").head(ROWS)
+        return [[str(name), float(p), f"{100 * p:.1f} %"] for name, p in top.items()]
+
+    def _sentence(self) -> str:
+        if self._frame is None:
+            return self._waits or "Draw here, drop a picture, or choose a file: the prediction follows at once."
+        rows, said = self._rows(), self._frame.iloc[0, 0]
+        if not self._first():
+            return ", ".join(f"{name}: {text}" for name, _, text in rows) + "."
+        if isinstance(said, list):
+            return f"Read as {', '.join(map(str, said))}." if said else "No label is above 50 %."
+        second = f"; next '{rows[1][0]}' with {rows[1][2]}" if len(rows) > 1 else ""
+        return f"Read as '{said}' with {rows[0][2]}{second}."
+
+    def _sees(self) -> str:
+        """What the network gets, before mean and spread are removed."""
+        assert self.image is not None
+        seen = self.steps.prepare(self.image)[0].numpy()
+        return paper.address(Image.fromarray(seen[0] if len(seen) == 1 else np.moveaxis(seen, 0, -1)))
+
+    def static(self) -> str:
+        if self.image is None:
+            return f"<strong>{escape(self.view.get('title', 'Sketchpad'))}</strong><p>Nothing was drawn.</p>"
+        pair = _image("The picture given", of_array(self.image)) + " → " + _image("What the model sees", self._sees())
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, _, text in self._rows())
+        unlike = f"<p>Unlike its data: {escape(self._unlike)}</p>" if self._unlike else ""
+        return (
+            f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p><p>{pair}</p>"
+            f"<table>{rows}</table>{unlike}<p>{escape(self._about()[1])}</p>"
+        )
+
+
+def _image(text: str, src: str) -> str:
+    return f'<img width="96" style="image-rendering:pixelated;vertical-align:middle" alt="{text}" src="{src}">'
