@@ -110,7 +110,8 @@ def _stream(kept: list[Node], name: str, text: str) -> None:
     if kept and kept[-1]["output_type"] == "stream" and kept[-1]["name"] == name:
         text = _joined(kept.pop()["text"]) + text
     # A bar below another one: the cursor went down a line, wrote, and came up again; it has gone when its loop ends.
-    text = re.sub(r"\n[^\n]*\x1b\[A", "", text)
+    while (less := re.sub(r"\n[^\n]*\x1b\[A", "", text)) != text:  # bars inside bars: from the inmost out
+        text = less
     # What a carriage return overwrote, a bar that moved, nobody saw last.
     text = re.sub(r"[^\n]*\r(?=[^\n])", "", text.replace("\r\n", "\n"))
     kept.append({"output_type": "stream", "name": name, "text": text})

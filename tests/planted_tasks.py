@@ -33,10 +33,10 @@ def bench() -> Any:
 
 
 @cache
-def few(shots: int = 8, test: int = 40) -> nt.Task:
+def few(shots: int = 8, test: int = 40, valid: int = 50) -> nt.Task:
     """The digits with few training and test items, so that a look takes a second."""
     task = nt.tasks.digits(shots=shots)
-    return replace(task, valid=task.valid.take(np.arange(0, 200, 4)), test=task.test.take(np.arange(test)))
+    return replace(task, valid=task.valid.take(np.arange(0, 200, 200 // valid)), test=task.test.take(np.arange(test)))
 
 
 def with_train(task: nt.Task, **changes: Any) -> nt.Task:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tqdm import tqdm
 
 import notebooks
 import small_notebook
@@ -175,9 +178,17 @@ def test_noise_of_editors_and_machines_is_dropped(stored: Path) -> None:
 
 
 def test_bars_inside_bars_leave_nothing_behind() -> None:
-    """What tqdm writes of an inner bar that is gone at the end, by the codes of a terminal."""
-    inner = "\n\nkeeping features:  50%|#####     | 1/2 [00:00<00:00]\x1b[A\n\r            \r\x1b[A"
-    out = {"output_type": "stream", "name": "stdout", "text": f"fit: 10%|#    | 1/10{inner}\r          \rdone\n"}
+    """What tqdm itself writes of a bar and one inside of it, which are gone at the end."""
+    said = StringIO()
+    how: dict[str, Any] = {"file": said, "leave": False, "mininterval": 0, "miniters": 1}
+    with tqdm(total=3, desc="fit", **how) as outer:
+        for _ in range(3):
+            with tqdm(total=2, desc="keeping features", **how) as inner:
+                inner.update(), inner.update()
+            outer.update()
+    said.write("done\n")
+    assert "\x1b[A" in said.getvalue()
+    out = {"output_type": "stream", "name": "stdout", "text": said.getvalue()}
     cell = {"cell_type": "code", "source": "fit()", "execution_count": 1, "outputs": [out], "id": "a"}
     (kept,) = normalise({"cells": [cell], "metadata": {}})["cells"][0]["outputs"]
     assert kept["text"].split() == ["done"]

@@ -384,7 +384,7 @@ def test_groups_and_times_that_stand_in_two_splits() -> None:
 
 
 def test_more_data_helps_where_it_is_few_and_the_interval_holds_what_more_data_gave() -> None:
-    small, large = few(10), few(20)
+    small, large = few(10, valid=200), few(20, valid=200)
     curve, truth = small.quality("letters").curve, large.quality("letters").curve
     assert curve is not None
     assert truth is not None
@@ -432,7 +432,7 @@ def test_the_value_shows_itself(looked: Any) -> None:
 
 
 def test_items_like_those_of_training_come_from_anywhere() -> None:
-    task = few()
+    task = few(test=60)
     quality = task.quality(new=items_like(task.test, task.test.x[:50], "new"))
     assert quality.new_shift is not None
     assert quality.new_shift.n == 50

@@ -157,10 +157,10 @@ def compare(
 
 
 def ranked(done: Sequence[Measured]) -> tuple[Measured, ...]:
-    """The best first, each with how far it is behind; of equals the quickest first."""
+    """The best first, each with how far it is behind; of equals the smallest first (seconds differ from run to run)."""
     from dataclasses import replace
 
-    order = sorted(done, key=lambda one: (-one.accuracy.value, one.item))
+    order = sorted(done, key=lambda one: (-one.accuracy.value, one.params, one.name))
     return tuple(replace(one, behind=_behind(order[0].correct, one.correct)) for one in order)
 
 
