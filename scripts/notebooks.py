@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -113,17 +114,13 @@ def test(notebooks: list[Path], runs: Path, timeout: int) -> int:
     rules = folder / "sanitise.cfg"
     rules.write_text("".join(f"regex: {old}\nreplace: {new}\n" for old, new in (_HTML, *NOISE)), encoding="utf-8")
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-sanitize-with", str(rules)]
-    options += [
-        "--nbval-cell-timeout",
-        str(timeout),
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "addopts=",
-        "--durations=5",
-    ]
+    options += ["--nbval-cell-timeout", str(timeout), "-p", "no:cacheprovider", "-o", "addopts=", "--durations=5"]
+    environment = dict(os.environ)
+    if len(copies) > 1:  # two kernels at a time, with a core each
+        options += ["-n", "2", "--dist", "loadscope"]
+        environment["OMP_NUM_THREADS"] = "1"
     command = [sys.executable, "-m", "pytest", *options, *map(str, copies)]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
 def short_name(path: Path) -> str:
