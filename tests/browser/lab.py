@@ -293,10 +293,18 @@ class OpenNotebook:
         return made
 
 
+_OWN = "Could not restore the debugger state"  # what JupyterLab itself says when a kernel is restarted
+
+
 def _errors(page: Page) -> list[str]:
-    """Errors and uncaught exceptions that the page reports from now on."""
+    """Errors and uncaught exceptions that the page reports from now on, but for JupyterLab's own of a restart."""
     found: list[str] = []
-    page.on("console", lambda message: found.append(message.text) if message.type == "error" else None)
+
+    def heard(message: Any) -> None:
+        if message.type == "error" and not message.text.startswith(_OWN):
+            found.append(message.text)
+
+    page.on("console", heard)
     page.on("pageerror", lambda error: found.append(str(error)))
     return found
 

@@ -185,7 +185,10 @@ def test_a_storm_of_clicks_stops_and_goes_on_once(opened: OpenNotebook, panel: L
     opened.page.wait_for_timeout(700)
     panel.evaluate(storm)
     go.wait_for()
-    opened.in_kernel("assert [word for word in begun if word] == ['fit', 'run'], begun")
+    # A watcher may be told late, and sees the next verb twice then; a verb that began twice would show its end between.
+    opened.in_kernel(
+        "from itertools import groupby\nassert [w for w, _ in groupby(begun) if w] == ['fit', 'run'], begun"
+    )
     assert panel.get_by_role("alert").count() == 0
 
 

@@ -69,7 +69,11 @@ def says(panel: Locator, code: str) -> None:
 
 
 def agrees(book: OpenNotebook, panel: Locator, code: str) -> None:
-    """Running the line gives what the panel shows first."""
+    """Running the line gives what the panel shows first, once it has read the last of a drawing."""
+    seen, now = "", panel.locator(".nbt-bars").inner_text()
+    while now != seen:
+        book.page.wait_for_timeout(500)
+        seen, now = now, panel.locator(".nbt-bars").inner_text()
     name, text = (panel.locator(f".nbt-bars tr:first-child {part}").inner_text() for part in ("th", "td:last-child"))
     book.in_kernel(
         f"import pandas as pd; found = {code}.iloc[0]\n"
