@@ -50,7 +50,7 @@ def with_cell(notebook: dict[str, Any]) -> dict[str, Any]:
     cells = [cell for cell in copy["cells"] if cell.get("id") != NAME]
     at = next((n for n, cell in enumerate(cells) if cell["cell_type"] == "code"), len(cells))
     ran = any(cell.get("execution_count") for cell in cells)
-    made = {
+    made: dict[str, Any] = {
         "cell_type": "code", "id": NAME, "metadata": {"jupyter": {"source_hidden": True}}, "source": source(copy),
         "execution_count": 1 if ran else None, "outputs": [],
     }  # fmt: skip

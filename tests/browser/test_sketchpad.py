@@ -114,6 +114,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator, digit: tuple[Pat
     expect(panel.get_by_role("button", name="Choose a file…")).to_be_focused()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     with page.expect_file_chooser() as chooser:
+        page.wait_for_timeout(500)  # until the browser hands the chooser over instead of opening it
         page.keyboard.press("Enter")
     chooser.value.set_files(digit[0])
     expect(panel.locator(".nbt-sentence")).to_contain_text(f"Read as '{digit[1]}'")
