@@ -36,6 +36,7 @@ test-unit: $(VENV)/installed-test  ## unit tests and the examples in docstrings
 
 test-notebooks: $(VENV)/installed-test  ## run every notebook; compare the outputs that must be stable
 	$(BIN)/python scripts/notebooks.py check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m notebooks tests/test_own_data_lessons.py
 	$(BIN)/python scripts/notebooks.py test
 
 test-browser: $(VENV)/installed-test  ## drive a real JupyterLab in Chromium

@@ -65,6 +65,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nt.Tuner, "lr_find", lambda self, *a, **k: find(self, *a, **{**k, "seeds": 1}))
 
 
+@pytest.mark.notebooks
 @pytest.mark.parametrize("notebook", WITH, ids=lambda path: path.stem)
 @pytest.mark.usefixtures("short")
 def test_the_line_for_own_data_works(notebook: Path, pictures: Path) -> None:
