@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["some", "unlike"]
 
-_FLAT, _OFF = 0.15, 1.0  # in spreads of the data's pixels
+_FLAT, _OFF = 0.15, 1.0  # in the spreads that pixels are normalised by
 _SIDE, _MOST = 16, 1000  # pictures are compared by 16×16 means with at most so many
 _SHARE = 0.99
 
@@ -18,7 +18,7 @@ _SHARE = 0.99
 def unlike(batch: Tensor, known: Any = None) -> str:
     """Why the first picture is unlike the data, in a sentence; "" where nothing says so.
 
-    `batch` and `known` are float [n, c, h, w], normalised by the data's mean and spread. With training pictures as
+    `batch` and `known` are float [n, c, h, w], normalised by the body's mean and spread. With training pictures as
     `known`, the distance to the nearest of them is held against their distances among themselves.
     """
     one = batch[:1]
@@ -27,7 +27,8 @@ def unlike(batch: Tensor, known: Any = None) -> str:
         return "It is almost one even tone: there is nothing in it to read."
     if abs(level) > _OFF:
         how = "lighter" if level > 0 else "darker"
-        return f"It is much {how} than the data: by {abs(level):.1f} times the spread of their pixels, on average."
+        what = "the pictures that its mean and spread are of"  # the data's for letters, those of the weights else
+        return f"It is much {how} than {what}: by {abs(level):.1f} times that spread, on average."
     return "" if known is None or len(known) < 20 else _distance(one, known)
 
 
