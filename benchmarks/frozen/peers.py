@@ -26,10 +26,9 @@ def _loaders(work: Work) -> list[Any]:
     ]
 
 
-def lightning(work: Work, epochs: int) -> Run:
-    """Lightning with `BackboneFinetuning` as it comes, which lets norm layers of the frozen backbone train."""
+def _lightning_module(work: Work) -> Any:
+    """The network with its steps; it notes when batches end and the loss of validation batches."""
     import lightning.pytorch as pl
-    from lightning.pytorch.callbacks import BackboneFinetuning
 
     class Module(pl.LightningModule):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -57,9 +56,17 @@ def lightning(work: Work, epochs: int) -> Run:
         def configure_optimizers(self) -> Any:
             return torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=RATE, fused=True)
 
+    return Module()
+
+
+def lightning(work: Work, epochs: int) -> Run:
+    """Lightning with `BackboneFinetuning` as it comes, which lets norm layers of the frozen backbone train."""
+    import lightning.pytorch as pl
+    from lightning.pytorch.callbacks import BackboneFinetuning
+
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    module, (train, valid) = Module(), _loaders(work)
+    module, (train, valid) = _lightning_module(work), _loaders(work)
     seeded()
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ axe-core comes with a package of PyPI, so that a machine without Node.js can run
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "contrasts",
     "good_to_read",
     "notebook",
+    "opened_on",
     "said_in_console",
     "saved",
     "sentence",
@@ -204,3 +206,12 @@ def without_kernel(book: OpenNotebook, folder: Path) -> Page:
     page = book.page.context.new_page()
     page.set_content(made, wait_until="domcontentloaded")
     return page
+
+
+def opened_on(panel: str, code: str, path: Path, open_once: Callable[[Path], OpenNotebook]) -> OpenNotebook:
+    """A notebook at `path` whose cell `code` has shown `panel`, for all tests of a file."""
+    opened = open_once(notebook(path, code))
+    opened.run_all(seconds=120)
+    assert opened.errors() == []
+    opened.page.locator(panel).wait_for()
+    return opened

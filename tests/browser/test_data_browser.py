@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from browser.lab import Lab, OpenNotebook
-from browser.panels import axe, good_to_read, notebook, said_in_console, sentence, shot, without_kernel
+from browser.panels import axe, good_to_read, opened_on, said_in_console, sentence, shot, without_kernel
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=data]"
@@ -28,11 +28,7 @@ browser"""
 
 @pytest.fixture(scope="module")
 def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
-    opened = open_once(notebook(tmp_path_factory.mktemp("data") / "data.ipynb", SPOILED))
-    opened.run_all(seconds=90)
-    assert opened.errors() == []
-    opened.page.locator(PANEL).wait_for()
-    return opened
+    return opened_on(PANEL, SPOILED, tmp_path_factory.mktemp("data") / "data.ipynb", open_once)
 
 
 @pytest.fixture

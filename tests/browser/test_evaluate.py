@@ -14,7 +14,7 @@ from browser.panels import (
     clock,
     contrasts,
     good_to_read,
-    notebook,
+    opened_on,
     said_in_console,
     sentence,
     shot,
@@ -32,11 +32,7 @@ SEEN = "all => all.map(e => Number(e.textContent.replaceAll(',', '')))"
 
 @pytest.fixture(scope="module")
 def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
-    opened = open_once(notebook(tmp_path_factory.mktemp("evaluate") / "evaluate.ipynb", SHOWN))
-    opened.run_all(seconds=120)
-    assert opened.errors() == []
-    opened.page.locator(PANEL).wait_for()
-    return opened
+    return opened_on(PANEL, SHOWN, tmp_path_factory.mktemp("evaluate") / "evaluate.ipynb", open_once)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Locator, expect
 
 from browser.lab import Lab, OpenNotebook
-from browser.panels import axe, box_of, good_to_read, notebook, said_in_console, sentence, shot, without_kernel
+from browser.panels import axe, box_of, good_to_read, opened_on, said_in_console, sentence, shot, without_kernel
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=sketchpad]"
@@ -25,11 +25,7 @@ SEVEN = ((0.3, 0.2), (0.68, 0.2), (0.45, 0.82))
 
 @pytest.fixture(scope="module")
 def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
-    opened = open_once(notebook(tmp_path_factory.mktemp("pad") / "sketchpad.ipynb", SHOWN))
-    opened.run_all(seconds=120)
-    assert opened.errors() == []
-    opened.page.locator(PANEL).wait_for()
-    return opened
+    return opened_on(PANEL, SHOWN, tmp_path_factory.mktemp("pad") / "sketchpad.ipynb", open_once)
 
 
 @pytest.fixture
