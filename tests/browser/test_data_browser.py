@@ -58,7 +58,7 @@ def test_the_mouse_marks_and_takes_back_and_the_marks_outlive_the_page(book: Ope
     panel.locator(".nbt-tile").nth(4).click()
     panel.get_by_role("button", name="Leave out").click()
     code(panel, "browser.exclude(")
-    assert panel.locator(".nbt-exclude").count() == 1
+    expect(panel.locator(".nbt-exclude")).to_have_count(1)
     panel.locator(".nbt-tile").nth(5).click()
     now = chooser(panel, "class").input_value()
     chooser(panel, "class").select_option("7" if now != "7" else "8")
@@ -73,7 +73,7 @@ def test_the_mouse_marks_and_takes_back_and_the_marks_outlive_the_page(book: Ope
     chooser(panel, "split").select_option("all")
     chooser(panel, "label").select_option("-1")
     code(panel, "browser.show(split='all', only='marked')")
-    assert panel.locator(".nbt-tile").count() == 2
+    expect(panel.locator(".nbt-tile")).to_have_count(2)
     panel.get_by_role("button", name="Undo").click()
     code(panel, "browser.undo()")
     panel.get_by_role("button", name="Redo").click()
@@ -113,7 +113,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator) -> None:
             break
     page.keyboard.press("Enter")
     panel.get_by_text("relabelled of 100").first.wait_for()
-    assert page.locator(".jp-Cell").count() == cells
+    expect(page.locator(".jp-Cell")).to_have_count(cells)
     kernel_has(book, "label")
 
 
@@ -138,10 +138,10 @@ def test_by_loss_copies_and_the_models_input(book: OpenNotebook, panel: Locator,
     chooser(panel, "by").select_option("split")
     chooser(panel, "only").select_option("conflicts")
     code(panel, "only='conflicts'")
-    assert panel.locator(".nbt-tile").count() == 2
+    expect(panel.locator(".nbt-tile")).to_have_count(2)
     chooser(panel, "only").select_option("copies")
     code(panel, "only='copies'")
-    assert panel.locator(".nbt-tile").count() == 4
+    expect(panel.locator(".nbt-tile")).to_have_count(4)
     chooser(panel, "only").select_option("all")
     panel.get_by_label("as the model gets it").check()
     panel.get_by_text("The model's input: 1×32×32, float32").first.wait_for()
@@ -151,14 +151,14 @@ def test_by_loss_copies_and_the_models_input(book: OpenNotebook, panel: Locator,
 def test_code_shows_in_the_panel_and_the_saved_notebook_tells_it(book: OpenNotebook, panel: Locator, lab: Lab) -> None:
     book.add_and_run("browser.exclude(task.train.ids[0]); browser.show('train', label='2')")
     code(panel, "browser.show(label='2')")
-    assert panel.get_by_role("button", name="Preview 1 mark").is_visible()
+    expect(panel.get_by_role("button", name="Preview 1 mark")).to_be_visible()
     panel.locator(".nbt-tile").nth(1).click()
     panel.get_by_role("button", name="Leave out").click()
     code(panel, "browser.exclude")
     expect(book.page.locator("[data-nbtune-static]").first).to_contain_text("2 marks:")
     saved = without_kernel(book, lab.notebooks)
-    assert saved.locator("[data-nbtune-static] img").first.is_visible()
-    assert "2 marks:" in saved.locator("[data-nbtune-static]").first.inner_text()
+    expect(saved.locator("[data-nbtune-static] img").first).to_be_visible()
+    expect(saved.locator("[data-nbtune-static]").first).to_contain_text("2 marks:")
     saved.close()
 
 
@@ -199,8 +199,8 @@ def test_html_in_names_many_items_rows_and_a_narrow_page(book: OpenNotebook, pan
     wide.get_by_text("page 5 of 125").first.wait_for()
     shot(wide, screenshots, "data-browser-many")
     rows.locator(".nbt-tile").nth(1).click()
-    assert rows.get_by_text("is truncated").is_visible()
-    assert rows.get_by_text("cannot be drawn").first.is_visible()
+    expect(rows.get_by_text("is truncated")).to_be_visible()
+    expect(rows.get_by_text("cannot be drawn").first).to_be_visible()
     shot(rows, screenshots, "data-browser-rows")
     assert axe(page, PANEL) == []
     assert page.evaluate("window.hit") is None
@@ -236,7 +236,7 @@ def test_a_storm_of_clicks_and_keys_ends_where_the_last_one_went(book: OpenNoteb
     )
     chooser(panel, "label").select_option("3")
     code(panel, "browser.show(label='3')")
-    assert panel.locator("[role=alert]").count() == 0
+    expect(panel.locator("[role=alert]")).to_have_count(0)
     panel.get_by_text("As table").click()
     expect(panel.locator("table").nth(1).locator("tbody tr")).to_have_count(10)  # the class balance
     panel.get_by_text("As table").click()

@@ -64,7 +64,7 @@ def test_the_test_set_is_looked_at_when_that_is_asked_for(book: OpenNotebook, sc
     found.get_by_role("button", name="Evaluate").click()
     expect(found.locator(".nbt-sentence")).to_contain_text("This was the first look at this test set.")
     says(found, "report = tuner.evaluate()")
-    assert found.locator(".nbt-metrics tbody tr").count() == 5
+    expect(found.locator(".nbt-metrics tbody tr")).to_have_count(5)
 
 
 def test_every_cell_opens_exactly_its_items(book: OpenNotebook, panel: Locator) -> None:
@@ -76,7 +76,7 @@ def test_every_cell_opens_exactly_its_items(book: OpenNotebook, panel: Locator) 
         says(panel, f"tuner.reports[0].cell('{true}', '{predicted}')")
         expect(panel.locator(".nbt-what").first).to_contain_text(f"'{true}' read as '{predicted}'")
         expect(cell).to_have_attribute("aria-pressed", "true")
-        assert panel.locator(".nbt-items img").count() == int(cell.inner_text())
+        expect(panel.locator(".nbt-items img")).to_have_count(int(cell.inner_text()))
         book.in_kernel(f"assert tuner.reports[0].cell('{true}', '{predicted}')['index'].tolist() == {items(panel)}")
     panel.get_by_role("button", name="Worst errors").click()
     says(panel, "tuner.reports[0].worst(60).rows")
@@ -92,7 +92,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator) -> None:
     while page.evaluate("!document.activeElement.matches('.nbt-cell')") and stops < 40:
         page.keyboard.press("Shift+Tab")
         stops += 1
-    assert panel.locator(".nbt-cell[tabindex='0']").count() == 1  # one stop for the whole matrix
+    expect(panel.locator(".nbt-cell[tabindex='0']")).to_have_count(1)  # one stop for the whole matrix
     page.keyboard.press("Home")
     assert page.evaluate("document.activeElement.dataset.at") == "0,0"
     page.keyboard.press("ArrowDown")
@@ -115,7 +115,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator) -> None:
     expect(panel.get_by_role("slider")).to_be_focused()
     assert "precision" in str(panel.get_by_role("slider").get_attribute("aria-valuetext"))
     expect(panel.get_by_role("status")).to_contain_text("'0' from 0.70 on")
-    assert page.locator(".jp-Cell").count() == cells
+    expect(page.locator(".jp-Cell")).to_have_count(cells)
 
 
 def test_the_threshold_follows_the_hand_at_once(book: OpenNotebook, panel: Locator) -> None:
@@ -212,12 +212,12 @@ def test_what_is_done_in_code_shows_and_the_saved_notebook_tells_it(
     expect(panel.locator(".nbt-sentence")).to_contain_text("This was look 2 at this test set")
     static = book.page.locator("[data-nbtune-static]").first
     expect(static).to_contain_text("This was look 2", timeout=20_000)  # in the page unseen
-    assert not static.is_visible()
+    expect(static).to_be_hidden()
     saved = without_kernel(book, lab.notebooks)
     shown = saved.locator("[data-nbtune-static]").first
-    assert shown.locator("img").first.is_visible()
-    assert "items are right" in shown.inner_text()
-    assert saved.locator(PANEL).count() == 0
+    expect(shown.locator("img").first).to_be_visible()
+    expect(shown).to_contain_text("items are right")
+    expect(saved.locator(PANEL)).to_have_count(0)
     saved.close()
 
 

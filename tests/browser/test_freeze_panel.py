@@ -109,11 +109,11 @@ def test_what_is_saved_tells_its_story_without_a_kernel(opened: OpenNotebook, pa
     says(panel, "tuner.freeze_to('layer4')")
     static = opened.page.locator("[data-nbtune-static]")
     expect(static).to_contain_text("layer4 and head train")  # drawn anew through its display id, in the page unseen
-    assert not static.is_visible()
+    expect(static).to_be_hidden()
     page = without_kernel(opened, lab.notebooks)
-    assert page.locator(PANEL).count() == 0
-    assert page.locator("[data-nbtune-static] img").first.is_visible()
-    assert "layer4 and head train" in page.locator("[data-nbtune-static]").inner_text()
+    expect(page.locator(PANEL)).to_have_count(0)
+    expect(page.locator("[data-nbtune-static] img").first).to_be_visible()
+    expect(page.locator("[data-nbtune-static]")).to_contain_text("layer4 and head train")
     page.close()
 
 
@@ -181,7 +181,7 @@ def test_a_running_verb_disables_and_says_why(opened: OpenNotebook, panel: Locat
     expect(panel.get_by_role("slider")).to_have_attribute("aria-disabled", "true")
     panel.locator("[data-group=layer2]").click()
     opened.page.wait_for_timeout(300)
-    assert panel.locator("code").count() == 0
+    expect(panel.locator("code")).to_have_count(0)
     opened.command("notebook:interrupt-kernel")
     opened.wait_idle(60)
     expect(prove).not_to_have_attribute("aria-disabled", "true")
@@ -192,7 +192,7 @@ def test_a_front_end_that_delivers_no_clicks_names_the_interrupt(opened: OpenNot
     try:
         panel.locator("[data-group=layer2]").click()
         expect(panel.get_by_role("status")).to_contain_text("Interrupt it with the notebook's ■ button")
-        assert panel.get_by_role("status").is_visible()
+        expect(panel.get_by_role("status")).to_be_visible()
     finally:
         opened.in_kernel("panel.on_msg(panel._asked)")
     panel.locator("[data-group=layer3]").click()
@@ -268,7 +268,7 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(opened: OpenNotebook, 
     again = opened.page.locator(PANEL).first
     again.scroll_into_view_if_needed()
     expect(again.locator(".nbt-still")).to_have_count(4)
-    assert not opened.page.locator("[data-nbtune-static]").first.is_visible()
+    expect(opened.page.locator("[data-nbtune-static]").first).to_be_hidden()
     again.get_by_role("button", name="Unfreeze").click()
     expect(again.locator(".nbt-sentence")).to_contain_text("All 6 groups train")
 
@@ -286,7 +286,7 @@ def test_a_kernel_that_is_restarted_is_said_and_its_cell_brings_the_panel_back(
     page.keyboard.press("ArrowRight")
     # After a reload JupyterLab does not always tell its widgets; then the silence does.
     expect(old.get_by_role("status")).to_contain_text(re.compile("was restarted or ended|does not answer: it ended"))
-    assert old.get_by_role("status").is_visible()
+    expect(old.get_by_role("status")).to_be_visible()
     shot(old, screenshots, "freeze-panel-gone")
     assert [said for said in opened.console if "debugger state" not in said] == []  # JupyterLab's own
     opened.add_and_run("import nbtune as nt\ntask = nt.tasks.digits(shots=10)")

@@ -138,8 +138,8 @@ def test_another_plan_makes_the_curve_stale_and_it_says_so(opened: OpenNotebook,
     expect(finder.locator(".nbt-stale")).to_have_count(1)
     page = without_kernel(opened, lab.notebooks)
     static = page.locator("[data-nbtune-static]")
-    assert static.locator("img").is_visible()
-    assert "Stale" in static.inner_text()
+    expect(static.locator("img")).to_be_visible()
+    expect(static).to_contain_text("Stale")
     page.close()
 
 

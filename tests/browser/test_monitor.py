@@ -58,7 +58,7 @@ def test_fifty_epochs_are_drawn_as_they_go(opened: OpenNotebook, panel: Locator)
     panel.get_by_text("50 epochs in").first.wait_for()
     expect(panel.get_by_role("button", name="Go on")).to_have_attribute("aria-disabled", "true")
     assert trained(panel) == 50
-    assert panel.locator("code").inner_text() == "tuner.fit(50)"
+    expect(panel.locator("code")).to_have_text("tuner.fit(50)")
     panel.get_by_text("As table").click()
     tables = panel.locator("table")
     expect(tables.nth(0).locator("tbody tr")).to_have_count(50)
@@ -85,7 +85,7 @@ def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, pa
     page.wait_for_function(
         "at => Number(document.querySelector('[data-nbtune=monitor] svg').dataset.last) > at", arg=before
     )
-    assert panel.locator("code").inner_text() == "tuner.run()"
+    expect(panel.locator("code")).to_have_text("tuner.run()")
 
 
 def test_a_page_that_is_loaded_anew_finds_the_training(opened: OpenNotebook) -> None:
@@ -189,7 +189,7 @@ def test_a_storm_of_clicks_stops_and_goes_on_once(opened: OpenNotebook, panel: L
     opened.in_kernel(
         "from itertools import groupby\nassert [w for w, _ in groupby(begun) if w] == ['fit', 'run'], begun"
     )
-    assert panel.get_by_role("alert").count() == 0
+    expect(panel.get_by_role("alert")).to_have_count(0)
 
 
 def test_two_views_a_narrow_page_and_what_is_saved(
@@ -198,10 +198,10 @@ def test_two_views_a_narrow_page_and_what_is_saved(
     page = opened.page
     opened.add_and_run("tuner.freeze_to('layer4')\ntuner.fit(3)")
     opened.add_and_run("panel")
-    assert page.locator(PANEL).count() == 2
+    expect(page.locator(PANEL)).to_have_count(2)
     other = without_kernel(opened, lab.notebooks)
-    assert other.locator("[data-nbtune-static] img").first.is_visible()
-    assert "lowest valid loss" in other.locator("[data-nbtune-static]").first.inner_text()
+    expect(other.locator("[data-nbtune-static] img").first).to_be_visible()
+    expect(other.locator("[data-nbtune-static]").first).to_contain_text("lowest valid loss")
     other.close()
     page.set_viewport_size({"width": 470, "height": 1200})
     page.wait_for_timeout(500)
@@ -228,11 +228,11 @@ def test_a_page_that_is_loaded_anew_while_a_cell_runs(opened: OpenNotebook) -> N
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session", timeout=60_000)
     static = page.locator("[data-nbtune-static]").first
     static.locator("img").wait_for(timeout=60_000)
-    assert "lowest valid loss" in static.inner_text()
+    expect(static).to_contain_text("lowest valid loss")
     opened.command("notebook:interrupt-kernel")
     panel.get_by_text("was stopped after step").first.wait_for(timeout=60_000)
     assert trained(panel) > before  # it went on while nobody looked
-    assert not static.is_visible()
+    expect(static).to_be_hidden()
     panel.get_by_role("button", name="Go on").click()
     panel.get_by_role("button", name="Stop", exact=True).click()
     panel.get_by_role("button", name="Go on").wait_for()

@@ -125,7 +125,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator, digit: tuple[Pat
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(panel.locator("[data-nbtune-code]")).to_contain_text("model.predict('drawing")
-    assert page.locator(".jp-Cell").count() == cells
+    expect(page.locator(".jp-Cell")).to_have_count(cells)
 
 
 def test_files_are_dropped_and_those_that_are_no_pictures_are_said(
@@ -202,10 +202,10 @@ def test_code_shows_and_the_saved_notebook_tells_it(book: OpenNotebook, panel: L
     )
     static = book.page.locator("[data-nbtune-static]").first
     expect(static).to_contain_text(sentence(panel), timeout=20_000)
-    assert not static.is_visible()
+    expect(static).to_be_hidden()
     saved = without_kernel(book, lab.notebooks)
-    assert saved.locator("[data-nbtune-static] img").first.is_visible()
-    assert "Read as" in saved.locator("[data-nbtune-static]").first.inner_text()
+    expect(saved.locator("[data-nbtune-static] img").first).to_be_visible()
+    expect(saved.locator("[data-nbtune-static]").first).to_contain_text("Read as")
     saved.close()
 
 

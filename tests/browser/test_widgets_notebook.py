@@ -48,8 +48,8 @@ def test_as_stored_it_shows_every_panel_without_a_kernel(opened: OpenNotebook, p
     static = page.locator("[data-nbtune-static]")
     assert static.count() >= len(PANELS)
     for at in range(static.count()):
-        assert static.nth(at).is_visible()
-        assert static.nth(at).locator("img").first.is_visible()
+        expect(static.nth(at)).to_be_visible()
+        expect(static.nth(at).locator("img").first).to_be_visible()
     page.close()
 
 

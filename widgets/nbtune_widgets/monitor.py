@@ -101,10 +101,9 @@ class Monitor(Panel):
         began = time.perf_counter()
         if began < self._due:
             return
-        first = self._due == 0.0
-        self._draw()
-        if first:
+        if self._due == 0.0:  # the first batch: its line before its points
             self.code = _line(self.tuner)
+        self._draw()
         if time.monotonic() > self._still_due:
             super().redraw()
             self._still_due = time.monotonic() + _STILL
