@@ -89,22 +89,30 @@ def _tried_out(learn: Any, cut: Cut) -> tuple[float, list[Any], list[list[float]
     item = (perf_counter() - began) / _MANY
     if many is None:
         return None
-    batches = [cut_batch(many, _FEW), _enlarged(learn, many)]
-    still, around = _apart(learn, cut, batches) or (None, [nullcontext()] * 2)
-    return item, batches, still, [_timed(learn, cut, *pair) for pair in zip(batches, around, strict=True)]
+    pair = [cut_batch(many, _FEW), many]
+    batches, still, around = _apart(learn, cut, pair) or (_as_one(learn, pair), None, [nullcontext()] * 2)
+    return item, batches, still, [_timed(learn, cut, *both) for both in zip(batches, around, strict=True)]
 
 
-def _enlarged(learn: Any, batch: Any) -> Any:
-    """The same items over and over, up to the batch size or to what is quick: small batches tell little of large."""
-    inputs = plain(batch[: getattr(learn.dls, "n_inp", 1)])
+def _as_one(learn: Any, pair: list[Any]) -> list[Any]:
+    """The batches of a model whose still part is not apart, the second as large as is quick."""
+    few, many = (plain(batch[: getattr(learn.dls, "n_inp", 1)]) for batch in pair)
     with still_pass(learn):
-        wait(learn.model(*(map_tensors(one, _first(_FEW)) for one in inputs)))  # warms up
+        wait(learn.model(*few))  # warms up
         began = perf_counter()
-        wait(learn.model(*inputs))
-        took = perf_counter() - began
+        wait(learn.model(*many))
+    return [pair[0], _enlarged(learn, pair[1], perf_counter() - began)]
+
+
+def _enlarged(learn: Any, batch: Any, took: float) -> Any:
+    """The same items over and over, up to the batch size or to what is quick: small batches tell little of large."""
     count = _items(batch)
     total = max(count, min(_size(learn.dls.train), count * int(_WHILE / took)))
-    return map_tensors(batch, lambda tensor: tensor[torch.arange(total, device=tensor.device) % count])
+    return batch if total == count else map_tensors(batch, lambda tensor: _repeated(tensor, count, total))
+
+
+def _repeated(tensor: Any, count: int, total: int) -> Any:
+    return tensor[torch.arange(total, device=tensor.device) % count]
 
 
 @dataclass(frozen=True)
@@ -122,28 +130,34 @@ def _after(still: list[float], rest: _Timed) -> _Timed:
     return _Timed([s + t for s, t, _ in pairs], [s + f for s, _, f in pairs], rest.besides)
 
 
-def _apart(learn: Any, cut: Cut, batches: list[Any]) -> tuple[list[list[float]], list[Any]] | None:
-    """Seconds of the still part alone on each batch, and what stands in for it in a step; None if it is not apart."""
+def _apart(learn: Any, cut: Cut, pair: list[Any]) -> tuple[list[Any], list[list[float]], list[Any]] | None:
+    """The batches, seconds of the still part alone on each, and what stands in for it in a step; None if not apart."""
     if not cut.first or cut.norms != "still":
         return None
-    inputs, times, kept = getattr(learn.dls, "n_inp", 1), [], []
-    many = plain(batches[1][:inputs])
-    half = max(1, min(_FEW, _items(batches[1]) // 2))
+    many = plain(pair[1][: getattr(learn.dls, "n_inp", 1)])
+    half = max(1, min(_FEW, _items(pair[1]) // 2))
     try:
         where, _ = tried(learn, cut, tuple(map_tensors(many, cut_to) for cut_to in (_first(half), _last(half))))
     except FreezeError:
         return None
     with still_pass(learn):
-        for batch in batches:
-            spent: list[float] = []
-            while len(spent) < _STILL or (len(spent) < _MOST and sum(spent) < _WHILE):
-                began = perf_counter()
-                features = captured(learn.model, where, *plain(batch[:inputs]))
-                wait(features)
-                spent.append(perf_counter() - began)
-            times.append(spent)
-            kept.append(features)
-    return times, [replayed(learn.model, where, partial(_given, features)) for features in kept]
+        passes = [_passed(learn, where, batch) for batch in pair]
+        large = _enlarged(learn, pair[1], passes[1][0][-1])
+        if large is not pair[1]:
+            passes[1] = _passed(learn, where, large)
+    around = [replayed(learn.model, where, partial(_given, features)) for _, features in passes]
+    return [pair[0], large], [spent for spent, _ in passes], around
+
+
+def _passed(learn: Any, where: Any, batch: Any) -> tuple[list[float], Any]:
+    """Seconds of each pass through the still part, and its output."""
+    spent: list[float] = []
+    while len(spent) < _STILL or (len(spent) < _MOST and sum(spent) < _WHILE):
+        began = perf_counter()
+        features = captured(learn.model, where, *plain(batch[: getattr(learn.dls, "n_inp", 1)]))
+        wait(features)
+        spent.append(perf_counter() - began)
+    return spent, features
 
 
 def _first(count: int) -> Callable[[Any], Any]:
