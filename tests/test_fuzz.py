@@ -167,7 +167,9 @@ def must_be_refused(found: Counter[str]) -> None:
         assert found[f"{kind}: loaded"] == 0, found
 
 
-@pytest.mark.survives("mutated bundles for 8 s, in CI for a minute", "refused with a four-part error, or of the same shapes")
+@pytest.mark.survives(
+    "mutated bundles for 8 s, in CI for a minute", "refused with a four-part error, or of the same shapes"
+)
 def test_mutated_bundles_are_refused_or_sound(tmp_path: Path) -> None:
     seed = 0 if os.environ.get("CI") else random.SystemRandom().randrange(2**20)
     found = fuzz(tmp_path, seed, 10_000, 60.0 if os.environ.get("CI") else 8.0)
