@@ -16,15 +16,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
+from frozen.table import machine
 from PIL import Image
 
 import nbtune as nt
 from nbtune.tasks import Items
 
+OUT = Path(__file__).with_name("QUALITY.md")
+HEADER = "# Planted faults, found\n\nWritten by `python benchmarks/quality.py --seeds 5`."
 SWAPPED, COPIES = 0.05, 30
 
 
@@ -143,14 +147,20 @@ def spread(values: list[float]) -> str:
     return f"{fmean(values):.3f} ± {stdev(values):.3f}" if len(values) > 1 else f"{fmean(values):.3f}"
 
 
-def row(planted: str, by: str, runs: list[dict[str, float]], more: str) -> None:
-    """Print a line of the table."""
+def row(planted: str, by: str, runs: list[dict[str, float]], more: str) -> str:
+    """Print a line of the table, and give it back."""
     shown = [spread([run[name] for run in runs]) for name in ("recall", "precision")]
     seconds = fmean(run["seconds"] for run in runs)
-    print(f"| {planted} | {by} | {' | '.join(shown)} | {more} | {seconds:.1f} |", flush=True)
+    return said(f"| {planted} | {by} | {' | '.join(shown)} | {more} | {seconds:.1f} |")
+
+
+def said(line: str) -> str:
+    print(line, flush=True)
+    return line
 
 
 def main() -> None:
+    """Print the table; a run of five seeds and every kind stores it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0)
@@ -158,22 +168,28 @@ def main() -> None:
     given = parser.parse_args()
     seeds, task = range(given.first, given.first + given.seeds), nt.tasks.digits()
     sizes = f"{len(task.train):,} training, {len(task.valid)} validation, {len(task.test)} test digits"
-    print(f"{sizes}; seeds {list(seeds)}, mean ± standard deviation over them.\n")
-    print("| planted | by | recall | precision | more | seconds |\n|---|---|---|---|---|---|", flush=True)
+    lines = [said(f"{sizes}; seeds {list(seeds)}, mean ± standard deviation over them.\n")]
+    lines += [said("| planted | by | recall | precision | more | seconds |\n|---|---|---|---|---|---|")]
     for name, way in (
         ("letters", lambda seed: labels(task, "letters", seed)),
         ("cleanlab", lambda seed: peer(task, seed)),
     ):
         if "labels" in given.only:
             runs = [way(seed) for seed in seeds]
-            row("labels swapped, 5 %", name, runs, f"right class named {spread([run['named'] for run in runs])}")
+            named = f"right class named {spread([run['named'] for run in runs])}"
+            lines.append(row("labels swapped, 5 %", name, runs, named))
     for kind in KINDS:
         if kind in given.only:
             runs = [duplicates(task, "letters", kind, seed) for seed in seeds]
-            row(f"copies, {kind}", "letters", runs, f"recall across splits {spread([r['across'] for r in runs])}")
+            across = f"recall across splits {spread([run['across'] for run in runs])}"
+            lines.append(row(f"copies, {kind}", "letters", runs, across))
     if "exact" in given.only:
         clean = task.quality("letters")
-        print(f"\nUntouched: {len(clean.duplicates)} duplicates and {len(clean.wrong_labels)} labels listed.")
+        counts = f"{len(clean.duplicates)} duplicates and {len(clean.wrong_labels)} labels listed."
+        lines.append(said(f"\nUntouched: {counts}"))
+    if len(seeds) >= 5 and set(given.only) == {"labels", *KINDS}:
+        about = "\n".join((__doc__ or "").splitlines()[2:])
+        OUT.write_text(f"{HEADER}\n{about}\n\n" + "\n".join(lines) + f"\n\n{machine()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
