@@ -117,7 +117,7 @@ class graceful(_Handling):  # noqa: N801 - as above
             self._stop()
             return
         now = time.monotonic()
-        whole = not _WHOLE.isdisjoint(_names(1)[: -self._depth])
+        whole = not _WHOLE.isdisjoint(_names(1, self)[: -self._depth])
         if not whole and (not self.raised or now - self._at > _CLEAN_UP):
             self.raised, self._at = True, now
             raise KeyboardInterrupt
@@ -138,11 +138,16 @@ def imports_whole(function: Callable[P, R]) -> Callable[P, R]:
     return whole
 
 
-def _names(depth: int) -> list[str]:
-    """Names of the functions that run now, the innermost first, from the caller's caller on; this file's are ""."""
+def _names(depth: int, leaving: graceful | None = None) -> list[str]:
+    """Names of the functions that run now, the innermost first, from the caller's caller on.
+
+    This file's are "", for what `shielded` held is raised as it is left; but not the `__exit__` of `leaving`.
+    """
     frame: Any = sys._getframe(depth + 1)
     names = []
     while frame is not None:
-        names.append("" if frame.f_globals is globals() else frame.f_code.co_name)
+        name = frame.f_code.co_name
+        ours = frame.f_globals is globals() and not (name == "__exit__" and frame.f_locals.get("self") is leaving)
+        names.append("" if ours else name)
         frame = frame.f_back
     return names

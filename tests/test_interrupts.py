@@ -89,6 +89,18 @@ def test_a_block_that_is_being_left_is_left_whole() -> None:
     assert done == ["left", "left", "went on"]
 
 
+def test_a_second_one_as_the_block_is_left_leaves_no_handler_behind() -> None:
+    def profile(frame: Any, event: str, arg: object) -> None:
+        if event == "call" and frame.f_code.co_name == "__exit__" and isinstance(frame.f_locals["self"], graceful):
+            sys.setprofile(None)
+            interrupt()
+
+    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
+        interrupt()
+        sys.setprofile(profile)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_an_import_is_not_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slow_to_import.py").write_text(
         "from faulty import interrupt\ninterrupt()\ninterrupt()\nwhole = True\n"
