@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run lab test lint test-unit test-notebooks test-browser notebooks bench faults clean distclean
+.PHONY: help run lab test lint test-unit test-notebooks test-browser notebooks notebooks-in-lab bench faults clean distclean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ faults: $(VENV)/installed-test  ## long fault tests: kills, interrupts, hostile 
 
 notebooks: $(READY)  ## execute all notebooks and store their outputs in a normal form
 	$(BIN)/python scripts/notebooks.py store
+
+notebooks-in-lab: $(VENV)/installed-test  ## Restart & Run All of every notebook in JupyterLab; pictures in runs/screenshots
+	$(BIN)/python -m pytest -m lab tests/browser/test_notebooks_in_lab.py
 
 bench: $(VENV)/installed-bench  ## each benchmark prints its ratio against a named peer
 	for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file; done
