@@ -28,6 +28,7 @@ TORCHVISION = {
     "resnet18": 32, "resnext50_32x4d": 32, "densenet121": 32, "efficientnet_b0": 32, "mobilenet_v2": 32,
     "mobilenet_v3_small": 32, "convnext_tiny": 32, "swin_t": 32, "regnet_y_400mf": 32, "shufflenet_v2_x0_5": 32,
     "mnasnet0_5": 32, "squeezenet1_1": 32, "vit_b_16": 32, "alexnet": 64, "googlenet": 32, "inception_v3": 75,
+    "vgg11": 32, "wide_resnet50_2": 32, "swin_v2_t": 32, "efficientnet_v2_s": 64, "maxvit_t": 224,
 }  # fmt: skip
 TIMM = {
     "timm:resnet10t": 32, "timm:convnext_atto": 32, "timm:vit_tiny_patch16_224": 32, "timm:deit_tiny_patch16_224": 32,
