@@ -105,7 +105,7 @@ class graceful(_Handling):  # noqa: N801 - as above
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
         self._stop, self.came, self._at = stop, 0, 0.0
-        self._depth = len(_names(1))
+        self._depth = len(_frames())
         self.raised = False
 
     def takes(self, usual: Any) -> bool:
@@ -117,10 +117,21 @@ class graceful(_Handling):  # noqa: N801 - as above
             self._stop()
             return
         now = time.monotonic()
-        whole = not _WHOLE.isdisjoint(_names(1, self)[: -self._depth])
-        if not whole and (not self.raised or now - self._at > _CLEAN_UP):
+        if not any(map(self._whole, _frames()[: -self._depth])) and (not self.raised or now - self._at > _CLEAN_UP):
             self.raised, self._at = True, now
             raise KeyboardInterrupt
+
+    def _whole(self, frame: Any) -> bool:
+        """Is this function not to be broken off?
+
+        What `shielded` held is raised as it is left, so of our own only this block's end counts, and the beginning of
+        a shield: in front of it lies what must not be broken in two.
+        """
+        name = frame.f_code.co_name
+        if frame.f_globals is not globals():
+            return name in _WHOLE
+        own = frame.f_locals.get("self")
+        return (name == "__exit__" and own is self) or (name in ("__init__", "__enter__") and isinstance(own, shielded))
 
     def after(self, error: BaseException | None) -> None:
         if self.came and (error is None or isinstance(error, NbtuneError)):  # such as: stopped before there was any
@@ -138,16 +149,11 @@ def imports_whole(function: Callable[P, R]) -> Callable[P, R]:
     return whole
 
 
-def _names(depth: int, leaving: graceful | None = None) -> list[str]:
-    """Names of the functions that run now, the innermost first, from the caller's caller on.
-
-    This file's are "", for what `shielded` held is raised as it is left; but not the `__exit__` of `leaving`.
-    """
-    frame: Any = sys._getframe(depth + 1)
-    names = []
+def _frames() -> list[Any]:
+    """The functions that run now, the innermost first, from the caller's caller on."""
+    frame: Any = sys._getframe(2)
+    found = []
     while frame is not None:
-        name = frame.f_code.co_name
-        ours = frame.f_globals is globals() and not (name == "__exit__" and frame.f_locals.get("self") is leaving)
-        names.append("" if ours else name)
+        found.append(frame)
         frame = frame.f_back
-    return names
+    return found

@@ -89,16 +89,34 @@ def test_a_block_that_is_being_left_is_left_whole() -> None:
     assert done == ["left", "left", "went on"]
 
 
-def test_a_second_one_as_the_block_is_left_leaves_no_handler_behind() -> None:
+def interrupt_in(method: str, kind: type) -> None:
+    """An interrupt as this method of a block of this kind is entered."""
+
     def profile(frame: Any, event: str, arg: object) -> None:
-        if event == "call" and frame.f_code.co_name == "__exit__" and isinstance(frame.f_locals["self"], graceful):
+        if event == "call" and frame.f_code.co_name == method and isinstance(frame.f_locals["self"], kind):
             sys.setprofile(None)
             interrupt()
 
+    sys.setprofile(profile)
+
+
+def test_a_second_one_as_the_block_is_left_leaves_no_handler_behind() -> None:
     with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
         interrupt()
-        sys.setprofile(profile)
+        interrupt_in("__exit__", graceful)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("method", ["__init__", "__enter__"])
+def test_a_second_one_as_a_shield_is_put_up_breaks_nothing_in_two(method: str) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), graceful(lambda: None):  # noqa: PT012
+        interrupt()
+        interrupt_in(method, shielded)
+        with shielded():
+            done.append("whole")
+        done.append("went on")
+    assert done == ["whole", "went on"]
 
 
 def test_an_import_is_not_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
