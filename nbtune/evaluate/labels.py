@@ -193,7 +193,7 @@ def _drawn_of(one: LabelsReport, metric: str) -> Floats:
     counts = one._counts()
     if metric == "exact":
         return np.asarray(counts @ (one.predicted == one.targets).all(1) / len(one))
-    found: Floats = _macro(one.predicted, one.targets, counts)[_PLACES.index(metric)]  # type: ignore[assignment]
+    found: Floats = _macro(one.predicted, one.targets, counts)[_PLACES.index(metric)]
     return found
 
 

@@ -13,18 +13,8 @@ from nbtune._source import source
 from nbtune.evaluate.intervals import Estimate
 
 __all__ = [
-    "figure",
-    "is_share",
-    "lower_is_better",
-    "mean_of",
-    "named",
-    "points",
-    "said",
-    "span",
-    "told",
-    "value",
-    "within",
-]
+    "figure", "figures", "is_share", "lower_is_better", "mean_of", "named", "points", "said", "span", "told", "value", "within",
+]  # fmt: skip
 
 _LOWER = ("loss", "error", "mse", "mae", "msle", "rmse", "perplexity", "brier", "hamming", "exp_rmspe")
 _SHARES = ("accuracy", "error_rate", "f1", "fbeta", "precision", "recall", "dice", "jaccard", "auc", "hamming")
@@ -37,17 +27,23 @@ def said(metric: str) -> str:
     return _WORDS.get(metric, metric)
 
 
-def figure(number: float) -> str:
-    """A number in the unit of what is measured: 0.213, 44.1, 182,345.
+def figure(number: float, like: float | None = None) -> str:
+    """A number in the unit of what is measured, as finely as one of the size of `like`, else of its own.
 
     Example:
-        >>> figure(0.2134), figure(44.123), figure(182345.6), figure(-0.00012)
-        ('0.213', '44.1', '182,346', '-0.00012')
+        >>> figure(0.2134), figure(44.123), figure(182345.6), figure(-0.00012), figure(6.82, like=44.1)
+        ('0.213', '44.1', '182,346', '-0.00012', '6.8')
     """
-    size = abs(number)
+    size = abs(number if like is None else like)
     if 0 < size < 0.01:
         return f"{number:.2g}"
     return f"{number:.3f}" if size < 10 else f"{number:.1f}" if size < 1000 else f"{number:,.0f}"
+
+
+def figures(value: float, low: float, high: float) -> str:
+    """A value and its limits, as finely as the largest of them: 8.1 [6.2, 10.3]."""
+    like = max(abs(value), abs(low), abs(high))
+    return f"{figure(value, like)} [{figure(low, like)}, {figure(high, like)}]"
 
 
 def lower_is_better(metric: str) -> bool:
@@ -70,7 +66,7 @@ def span(metric: str, estimate: Estimate) -> str:
     if isnan(estimate.low):
         return f"{value(metric, estimate.value)} (one run: no interval)"
     if not is_share(metric):
-        return f"{figure(estimate.value)} [{figure(estimate.low)}, {figure(estimate.high)}]"
+        return figures(estimate.value, estimate.low, estimate.high)
     return f"{value(metric, estimate.value)} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 

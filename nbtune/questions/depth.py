@@ -16,15 +16,15 @@ from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
 from nbtune.costs import Cost, prices
-from nbtune.errors import FreezeError, InputError
+from nbtune.errors import FreezeError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group, read
 from nbtune.questions._words import lower_is_better, said, span, told
 from nbtune.questions.checks import check_seed, check_split
-from nbtune.questions.kinds import Classes, Fitted, Outcome, kind_for
+from nbtune.questions.features import last_cut
+from nbtune.questions.kinds import Fitted, Outcome, kind_for, only_classes
 from nbtune.questions.linear import FITS
 from nbtune.questions.passes import Seen, ends_of, loaders_of, one_pass
-from nbtune.questions.probe import last_cut
 from nbtune.questions.trials import progress, since
 
 __all__ = ["Depth", "Place", "depth"]
@@ -59,12 +59,7 @@ class Place:
     @property
     def accuracy(self) -> Estimate:
         """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        if not isinstance(self.outcome, Classes):
-            raise InputError(
-                "accuracy of a probe of labels or numbers.", rule="only one class an item is right or wrong as a whole.",
-                likely="a line for another task.", next=f"place.score, which is {said(self.metric)}",
-            )  # fmt: skip
-        return self.score
+        return only_classes(self.outcome, "accuracy").score
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,10 +78,9 @@ class Depth:
     def earliest(self) -> Place | None:
         """The earliest place whose score is within the interval of the best; None where nothing was measured."""
         best = self.best
-        if best is None:
-            return None
-        worst = best.score.high if self._sign < 0 else best.score.low
-        return next(p for p in self.places if self._sign * p.score.value >= self._sign * worst)
+        sign = self._sign
+        worst = 0.0 if best is None else sign * (best.score.high if sign < 0 else best.score.low)
+        return next((p for p in self.places if sign * p.score.value >= worst), None)
 
     @property
     def best(self) -> Place | None:

@@ -1,4 +1,4 @@
-"""What a model brought over a linear probe, on the same validation items; above 0 it is better, whatever is measured."""
+"""What a model brought over a linear probe, on the same validation items; above 0 it is better."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nbtune._display import html_value
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate
-from nbtune.questions._words import figure, is_share, lower_is_better, said
+from nbtune.questions._words import figures, is_share, lower_is_better, said
 
 __all__ = ["Gain"]
 
@@ -32,7 +32,7 @@ class Gain:
 
     @property
     def over(self) -> str:
-        """As a plan says it: "+1.2 points [0.4, 2.0] over the probe", "MAE lower by 3.1 [1.2, 5.0] than the probe's"."""
+        """As a plan says it: "+1.2 points [0.4, 2.0] over the probe", "MAE lower by 3.1 [1.2, 5.0] than …"."""
         return f"{self!r} than the probe's" if lower_is_better(self.metric) else f"{self!r} over the probe"
 
     def __repr__(self) -> str:
@@ -44,8 +44,8 @@ class Gain:
             return f"{said(self.metric)} {value:+.3f} [{low:.3f}, {high:.3f}]"
         if value < 0:
             value, low, high = -value, -high, -low
-            return f"{said(self.metric)} higher (worse) by {figure(value)} [{figure(low)}, {figure(high)}]"
-        return f"{said(self.metric)} lower by {figure(value)} [{figure(low)}, {figure(high)}]"
+            return f"{said(self.metric)} higher (worse) by {figures(value, low, high)}"
+        return f"{said(self.metric)} lower by {figures(value, low, high)}"
 
     def _repr_html_(self) -> str:
         return html_value("Gain over the probe", f"{self.over}, on {self.n} validation items.")

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
-import numpy as np
-import torch
-
-from nbtune._cut import Cut
 from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value, seconds
-from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
-from nbtune._fastai.feed import Stopped, Way, kept_of
-from nbtune._nested import tensors
-from nbtune.cache import Kept, Store
-from nbtune.errors import FreezeError, InputError, TrainingError
+from nbtune._fastai.borrow import borrowed
+from nbtune._fastai.feed import Stopped
+from nbtune.cache import Store
+from nbtune.errors import TrainingError
 from nbtune.evaluate.intervals import Estimate
-from nbtune.freeze import Hold
 from nbtune.groups import Group
 from nbtune.questions._words import is_share, lower_is_better, said, span
 from nbtune.questions.checks import check_seed, check_split
+from nbtune.questions.features import features_of, last_cut
 from nbtune.questions.gain import Gain
-from nbtune.questions.kinds import Classes, Outcome, kind_for
-from nbtune.questions.linear import FITS, Split, labels
-from nbtune.questions.passes import ends_of, loaders_of, one_pass
-from nbtune.questions.pooling import pooled
-from nbtune.questions.trials import progress, since, store_for
+from nbtune.questions.kinds import Outcome, kind_for, only_classes
+from nbtune.questions.linear import FITS
+from nbtune.questions.passes import loaders_of
+from nbtune.questions.trials import progress, since
 
-__all__ = ["Probe", "features_of", "last_cut", "now", "probe", "right"]
-
-_ROWS = 1024  # kept items that are pooled at a time
+__all__ = ["Probe", "now", "probe", "right"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,31 +68,12 @@ class Probe:
     @property
     def accuracy(self) -> Estimate:
         """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        return self._classes("accuracy").score
+        return only_classes(self.outcome, "accuracy").score
 
     @property
     def correct(self) -> Any:
         """Of classes: bool [n], which validation items are read rightly. Raises InputError for other targets."""
-        return self._classes("correct").correct
-
-    @property
-    def report(self) -> Any:
-        """Of labels and numbers: the report on the validation items, with every metric. Raises InputError of classes."""
-        if isinstance(self.outcome, Classes):
-            raise InputError(
-                "report of a probe of classes.", rule="a probe of labels or numbers has a report, one of classes "
-                "knows which items it reads.", likely="a line for another task.", next="probe.accuracy, probe.correct",
-            )  # fmt: skip
-        return self.outcome.report  # type: ignore[attr-defined]
-
-    def _classes(self, name: str) -> Classes:
-        if not isinstance(self.outcome, Classes):
-            what = "several labels an item" if self.kind == "multi" else "numbers"
-            raise InputError(
-                f"{name} of a probe of {what}.", rule="only one class an item is right or wrong as a whole.",
-                likely="a line for another task.", next=f"probe.score, which is {said(self.metric)}; or probe.report",
-            )  # fmt: skip
-        return self.outcome
+        return only_classes(self.outcome, "correct").correct
 
     def gain(self, now: Any) -> Gain:
         """What a model gains over this probe: above 0 is better, also where a lower error is.
@@ -210,51 +182,3 @@ def now(learn: Any, kind: str | None = None) -> Any:
     """
     with borrowed(learn):
         return kind_for(learn, kind).now(learn, loaders_of(learn)[1])
-
-
-def last_cut(groups: Sequence[Group]) -> Cut:
-    """All groups still but the last. Raises FreezeError where that is all there is."""
-    if len(groups) < 2:
-        raise FreezeError(
-            f"a probe of a model with {len(groups)} group.",
-            rule="a probe reads what the groups before the last one give.",
-            likely="the Learner's splitter puts everything in one group (fastai's default does).",
-            next='nt.Tuner(learn, groups="stage")',
-        )
-    return Cut(tuple(groups), len(groups) - 1)
-
-
-def features_of(learn: Any, cut: Cut, store: Store, seed: int, stopped: Callable[[], bool]) -> tuple[Split, str, str]:
-    """Pooled features before the cut, what was averaged, and why they are not from kept ones ("" where they are)."""
-    with ExitStack() as stack:
-        stack.enter_context(borrowed(learn))
-        stack.enter_context(without_augmentation(learn))
-        digest = Hold(learn.model, cut).digest
-        end = ends_of(learn, [cut])[0]
-        if isinstance(end, FreezeError):
-            raise end
-        try:
-            where, kept = kept_of(learn, cut, store_for(store, digest), digest, Way(stopped=stopped))
-            if where.end == end:
-                return *_of_kept(kept), ""
-            why = "The features at the end of the still part take too much room to be kept."
-        except FreezeError as error:
-            why = error.given
-        seed_all(learn, seed)
-        with progress("features", sum(len(loader) for loader in loaders_of(learn)), "batch") as tick:
-            seen = one_pass(learn, [end], stopped, tick)[0]
-        return seen.split, seen.pooled, why
-
-
-def _of_kept(kept: Sequence[Kept]) -> tuple[Split, str]:
-    """The split from kept features, pooled a part at a time: those on disk need not fit in memory."""
-    found: list[Any] = []
-    said = ""
-    for split in kept[:2]:
-        parts = []
-        for start in range(0, split.items, _ROWS):
-            rows = torch.arange(start, min(split.items, start + _ROWS), device=split.device)
-            vectors, said = pooled(split.take(rows))
-            parts.append(vectors.cpu().numpy())
-        found += [np.concatenate(parts), labels([tensor[: split.items] for tensor in tensors(split.targets)])]
-    return Split(*found), said

@@ -64,7 +64,7 @@ class Labels:
         import pandas as pd
 
         mine = self.report
-        columns = {}
+        columns: dict[str, Any] = {}
         for k, name in enumerate(mine.vocab):
             columns |= {f"{name}": mine.targets[:, k] > 0, f"{name} probability": mine.probs[:, k]}
         return pd.DataFrame(columns)

@@ -12,7 +12,7 @@ from nbtune._fastai.predict import answers
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.numbers import NumbersReport, numbers_report
-from nbtune.questions._words import figure, lower_is_better, said
+from nbtune.questions._words import figure, figures, lower_is_better, said
 from nbtune.questions.kinds.outcome import Fitted, Stops, Ticks, same_items
 from nbtune.questions.linear import FITS, Split, finite, standardised, threads
 
@@ -54,7 +54,7 @@ class Numbers:
         """R² (or the MAE, where R² leads), and the metric of the training items' mean."""
         other = "mae" if self.metric == "r2" else "r2"
         found = self.report.metrics[other]
-        told = f"{said(other)} {figure(found.value)} [{figure(found.low)}, {figure(found.high)}]"
+        told = f"{said(other)} {figures(found.value, found.low, found.high)}"
         return f"{told}; the training items' mean alone has {said(self.metric)} {figure(self.baseline)}"
 
     def ahead(self, other: Numbers) -> Estimate:
@@ -74,7 +74,7 @@ class Numbers:
         import pandas as pd
 
         mine = self.report
-        columns = {}
+        columns: dict[str, Any] = {}
         for k, name in enumerate(mine.names):
             true, found = mine.targets[:, k], mine.predicted[:, k]
             columns |= {f"{name}": true, f"{name} predicted": found, f"{name} error": found - true}
