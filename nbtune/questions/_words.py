@@ -13,7 +13,8 @@ from nbtune._source import source
 from nbtune.evaluate.intervals import Estimate
 
 __all__ = [
-    "figure", "figures", "is_share", "lower_is_better", "mean_of", "named", "points", "said", "span", "told", "value", "within",
+    "figure", "figures", "is_share", "lower_is_better", "mean_of", "named", "points", "said", "span", "told", "value",
+    "within",
 ]  # fmt: skip
 
 _LOWER = ("loss", "error", "mse", "mae", "msle", "rmse", "perplexity", "brier", "hamming", "exp_rmspe")

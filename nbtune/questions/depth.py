@@ -15,51 +15,19 @@ from nbtune._display import COLD, GREY, WARM, Chart, chart, html_table, html_val
 from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
-from nbtune.costs import Cost, prices
+from nbtune.costs import prices
 from nbtune.errors import FreezeError
-from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group, read
 from nbtune.questions._words import lower_is_better, said, span, told
 from nbtune.questions.checks import check_seed, check_split
 from nbtune.questions.features import last_cut
-from nbtune.questions.kinds import Fitted, Outcome, kind_for, only_classes
+from nbtune.questions.kinds import Fitted, kind_for
 from nbtune.questions.linear import FITS
 from nbtune.questions.passes import Seen, ends_of, loaders_of, one_pass
+from nbtune.questions.place import Place
 from nbtune.questions.trials import progress, since
 
 __all__ = ["Depth", "Place", "depth"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """One boundary between groups: everything before `first` still."""
-
-    after: str  # the last still group
-    first: str  # the first group that would train: tuner.freeze_to(first)
-    params: int  # parameters that would be still
-    size: int  # numbers an item that the still part hands over
-    still: Cost  # seconds an item of the still part, measured in the pass
-    epoch: Cost | None  # seconds an epoch that trains the rest, estimated; None where a step cannot be tried
-    cached: bool  # `epoch` is from kept features, else live
-    outcome: Outcome  # what the probe reads of the validation items
-    pooled: str  # what was averaged for the probe, "" where it reads all that is handed over
-    c: float = math.nan  # of a classifier
-    alpha: float = math.nan  # of a regression
-
-    @property
-    def metric(self) -> str:
-        """What `score` is."""
-        return self.outcome.metric
-
-    @property
-    def score(self) -> Estimate:
-        """The probe's metric on the validation items with its 95 % interval."""
-        return self.outcome.score
-
-    @property
-    def accuracy(self) -> Estimate:
-        """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        return only_classes(self.outcome, "accuracy").score
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +59,12 @@ class Depth:
     def metric(self) -> str:
         """What the scores are; "" where nothing was measured."""
         return self.places[0].metric if self.places else ""
+
+    def named(self, what: str) -> str:
+        """What the scores are of, with the metric: "linear probe, MAE (lower is better)"; an accuracy unsaid."""
+        if self.metric in ("", "accuracy"):
+            return what
+        return f"{what}, {said(self.metric)}{' (lower is better)' if self._sign < 0 else ''}"
 
     @property
     def _sign(self) -> int:

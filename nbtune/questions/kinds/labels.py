@@ -135,11 +135,14 @@ def _chosen(x: Any, y: Any, folds: int, seed: int, stopped: Stops, tick: Ticks) 
     ]
 
     def held(c: float) -> float:
-        return float(
-            np.mean([_loss(model.set_params(C=c), x, column, rest, out) for rest, out, column, model in parts])
-        )
+        losses = []
+        for rest, out, column, model in parts:
+            if stopped():  # of many labels one C takes long
+                return float("inf")
+            losses.append(_loss(model.set_params(C=c), x, column, rest, out))
+        return float(np.mean(losses))
 
-    return chosen_c(held, stopped, tick) if parts else (DEFAULT_C, False)
+    return chosen_c(held, stopped, tick, step=2) if parts else (DEFAULT_C, False)
 
 
 def _loss(model: Any, x: Any, column: Any, rest: Any, out: Any) -> float:

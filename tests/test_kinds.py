@@ -1,0 +1,408 @@
+"""Probes of numbers and of several labels: what scikit-learn gives, the right metric in every word, and no trace."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from fastai.losses import BCEWithLogitsLossFlat
+from fastai.metrics import mae
+from fastai.tabular.all import Normalize, TabularDataLoaders, tabular_learner
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import f1_score, mean_absolute_error, r2_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+import nbtune as nt
+from learners import differing, digits, loaders, quiet, seed, state
+from nbtune import bodies
+from nbtune.errors import InputError
+from nbtune.questions import Gain, now, right
+from nbtune.questions.kinds.labels import LabelKind
+from nbtune.questions.kinds.numbers import ALPHAS, DEFAULT_ALPHA, NumberKind
+from nbtune.questions.linear import DEFAULT_C, Split
+
+LABELS = {"even": (0, 2, 4, 6, 8), "small": (0, 1, 2, 3, 4), "round": (0, 6, 8, 9)}
+
+
+def images(n: int) -> tuple[Any, Any]:
+    return load_digits().images[:n] / 16, load_digits().target[:n]
+
+
+def diabetes() -> nt.Task:
+    return nt.tasks.from_frame(load_diabetes(as_frame=True, scaled=False).frame, y="target", name="diabetes")
+
+
+def as_numbers(n: int = 240, k: int = 1) -> nt.Task:
+    """The digit as a number; as the second one the ink, in thousandths."""
+    x, y = images(n)
+    goal = y.astype(np.float32) if k == 1 else np.stack([y, 1000 * x.mean((1, 2))], 1).astype(np.float32)
+    return nt.tasks.from_arrays(x, goal, target="regression", name="numbers")
+
+
+def as_labels(n: int = 240) -> nt.Task:
+    x, y = images(n)
+    return nt.tasks.from_arrays(x, [[name for name, those in LABELS.items() if d in those] for d in y], name="labels")
+
+
+TASKS: dict[str, Any] = {
+    "table": (diabetes, "tabular", "mae"), "number": (as_numbers, "letters", "mae"),
+    "numbers": (lambda: as_numbers(k=2), "letters", "mae"), "labels": (as_labels, "letters", "f1"),
+}  # fmt: skip
+
+
+def begun(name: str) -> nt.Tuner:
+    make, body, _ = TASKS[name]
+    task = make()
+    tuner = nt.Tuner(task.learner(body, seed=0), test=task.test, seed=0)
+    tuner.freeze()
+    return tuner
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def asked(request: pytest.FixtureRequest) -> tuple[str, nt.Tuner, Any]:
+    tuner = begun(request.param)
+    return request.param, tuner, tuner.probe()
+
+
+def by_hand(tuner: nt.Tuner) -> list[Any]:
+    """Standardised features before the head by `nt.features`, and targets, of both splits."""
+    learn, last = tuner.learn, tuner.groups[-2].name
+    found: list[Any] = []
+    for items in (learn.dls.train.new(shuffle=False, drop_last=False), learn.dls.valid):
+        items.after_batch = learn.dls.valid.after_batch
+        x, y = nt.features(learn.model, last, items)
+        found += [(x.mean((2, 3)) if x.ndim == 4 else x).double().numpy(), y.numpy().reshape(len(y), -1)]
+    scale = StandardScaler().fit(found[0])
+    return [scale.transform(found[0]), found[1], scale.transform(found[2]), found[3]]
+
+
+# As scikit-learn
+
+
+def test_the_probe_is_scikit_learns_on_features_by_hand(asked: tuple[str, nt.Tuner, Any]) -> None:
+    name, tuner, probe = asked
+    x, y, xv, yv = by_hand(tuner)
+    if name == "labels":
+        theirs = OneVsRestClassifier(LogisticRegression(C=probe.c, max_iter=5000)).fit(x, y).predict(xv)
+        assert np.mean((probe.report.probs > 0.5) == theirs) > 0.99
+        assert probe.score.value == pytest.approx(f1_score(yv, probe.report.predicted, average="macro"))
+        assert np.isnan(probe.alpha)
+        return
+    mean, spread = y.astype(np.float64).mean(0), y.astype(np.float64).std(0)
+    model = RidgeCV(ALPHAS).fit(x, (y - mean) / spread)
+    theirs = model.predict(xv).reshape(yv.shape) * spread + mean
+    assert probe.alpha == model.alpha_
+    assert np.allclose(probe.report.predicted, theirs, rtol=1e-3, atol=1e-3 * spread.min())
+    assert probe.score.value == pytest.approx(mean_absolute_error(yv, probe.report.predicted))
+    assert probe.report.metrics["r2"].value == pytest.approx(r2_score(yv, probe.report.predicted))
+    assert np.isnan(probe.c)
+
+
+def test_c_of_labels_has_the_least_loss_in_cross_validation() -> None:
+    from sklearn.model_selection import KFold, cross_val_score
+
+    x, y = load_digits().data[:150], np.stack([load_digits().target[:150] < 5, load_digits().target[:150] % 2], 1)
+    found = LabelKind([], []).fit(Split(x, y, x, y), 3, lambda: False, lambda: None)
+    scaled, folds = StandardScaler().fit_transform(x), KFold(5, shuffle=True, random_state=3)
+    losses = {
+        c: -np.mean([cross_val_score(LogisticRegression(C=c, max_iter=2000), scaled, column, cv=folds,
+                                     scoring="neg_log_loss").mean() for column in y.astype(int).T])
+        for c in (found.c / 10, found.c, found.c * 10)
+    }  # fmt: skip
+    assert min(losses, key=lambda c: losses[c]) == found.c
+
+
+def test_it_beats_the_mean_and_has_an_interval(asked: tuple[str, nt.Tuner, Any]) -> None:
+    name, tuner, probe = asked
+    train, valid = (tuner.learn.nbtune_origin.task.train.y, tuner.learn.nbtune_origin.task.valid.y)
+    assert probe.score.low < probe.score.value < probe.score.high
+    assert probe.n == len(valid)
+    if name == "labels":
+        usual = np.broadcast_to(train.mean(0) > 0.5, valid.shape)
+        assert probe.score.low > f1_score(valid, usual, average="macro", zero_division=0)
+    else:
+        guess = np.broadcast_to(train.reshape(len(train), -1).mean(0), (len(valid), probe.report.targets.shape[1]))
+        mean = mean_absolute_error(probe.report.targets, guess)
+        assert probe.score.high < mean
+        assert probe.outcome.baseline == pytest.approx(mean)
+
+
+def test_the_same_seed_gives_the_same_and_validation_targets_choose_nothing() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 5)), rng.normal(size=60)
+    for kind, goal in ((NumberKind([], []), y), (LabelKind([], []), (y > 0).astype(int))):
+        one, two, other = (
+            kind.fit(Split(x, goal, x, valid), 0, lambda: False, lambda: None) for valid in (goal, goal, goal[::-1])
+        )
+        assert one.outcome.score == two.outcome.score
+        assert (one.c, one.alpha) == pytest.approx((other.c, other.alpha), nan_ok=True)
+
+
+def test_the_unit_of_one_number_makes_no_difference_to_the_other() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 6))
+    y = x[:, :2] + rng.normal(size=(80, 2))
+    one, other = (
+        NumberKind([], ["a", "b"]).fit(Split(x, y * unit, x, y * unit), 0, lambda: False, lambda: None)
+        for unit in (np.array([1, 1]), np.array([1, 1e6]))
+    )
+    assert one.alpha == other.alpha
+    assert one.outcome.report.metrics["mae a"].value == pytest.approx(other.outcome.report.metrics["mae a"].value)  # type: ignore[attr-defined]
+
+
+# In words
+
+
+def test_it_speaks_of_the_right_metric(asked: tuple[str, nt.Tuner, Any]) -> None:
+    name, _, probe = asked
+    told = {"labels": "macro F1"}.get(name, "MAE")
+    assert probe.metric == TASKS[name][2]
+    assert f": {told} " in repr(probe)
+    assert told in probe._repr_html_()
+    assert "accuracy" not in repr(probe) + probe._repr_html_()
+    axes = probe.plot().axes[0]
+    assert axes.get_xlabel().startswith(told)
+    assert ("lower is better" in axes.get_xlabel()) == (told == "MAE")
+    assert len(probe.frame()) == probe.n
+    for missing in ("accuracy", "correct"):
+        with pytest.raises(InputError, match=f"{missing} of a probe of .*(?s:.*)Next: probe.score"):
+            getattr(probe, missing)
+
+
+@pytest.mark.parametrize(("metric", "said"), [("rmse", "RMSE"), ("r2", "R²"), ("mae", "MAE")])
+def test_the_tasks_own_metric_leads(metric: str, said: str) -> None:
+    frame = load_diabetes(as_frame=True, scaled=False).frame
+    task = nt.tasks.from_frame(frame, y="target", metrics=metric)
+    probe = nt.Tuner(task.learner("tabular", seed=0), seed=0).probe()
+    assert f": {said} " in repr(probe)
+    better = probe.gain(probe.report.targets)
+    worse = probe.gain(np.full_like(probe.report.targets, probe.report.targets.mean()))
+    assert worse.better.high < 0 < better.better.low
+    if metric == "r2":
+        assert better.over.startswith("R² +")
+        assert worse.over.startswith("R² -")
+    else:
+        assert better.over.startswith(f"{said} lower by ")
+        assert better.over.endswith("than the probe's")
+        assert worse.over.startswith(f"{said} higher (worse) by ")
+        assert better.better.value == pytest.approx(probe.score.value)
+
+
+def test_the_gain_is_paired_and_its_sign_is_plain(asked: tuple[str, nt.Tuner, Any]) -> None:
+    name, _, probe = asked
+    report = probe.report
+    best = report.targets.astype(float)
+    same = probe.gain(report.probs if name == "labels" else report.predicted)
+    assert same.better.value == 0
+    gain = probe.gain(best)
+    assert 0 < gain.better.low <= gain.better.value <= gain.better.high
+    assert "over the probe" in gain._repr_html_() or "than the probe" in gain._repr_html_()
+    if name == "labels":
+        assert gain.points.value == pytest.approx(100 * (1 - probe.score.value))
+        assert "points of macro F1" in repr(gain)
+        assert (
+            same.points.low < 0 < same.points.high
+        )  # no disagreement was seen, which does not prove that there is none
+    else:
+        with pytest.raises(InputError, match=r"Next: gain\.better"):
+            _ = gain.points
+    with pytest.raises(InputError, match="item by item"):
+        probe.gain(best[:-1])
+
+
+def test_the_plan_says_what_training_brought() -> None:
+    numbers, labels = begun("number"), begun("labels")
+    for tuner, words in ((numbers, "than the probe's."), (labels, "over the probe.")):
+        probe = tuner.probe()
+        tuner.fit(2, 1e-2)
+        assert repr(tuner.plan).endswith(words)
+        now_ = now(tuner.learn, probe.kind)
+        assert repr(probe.gain(now_)) in repr(tuner.plan)
+        report = tuner.evaluate(tuner.learn.nbtune_origin.task.valid)
+        sign = 1 if probe.kind == "multi" else -1
+        moved = sign * (report.metrics[probe.metric].value - probe.score.value)
+        assert probe.gain(now_).better.value == pytest.approx(moved, abs=1e-4)
+    assert "MAE " in repr(numbers.plan)
+    assert "points of macro F1 [" in repr(labels.plan)
+
+
+def test_a_gain_of_an_accuracy_is_said_as_ever() -> None:
+    gain = Gain(nt.evaluate.Estimate(0.012, 0.004, 0.02), 400)
+    assert repr(gain) == "+1.2 points [0.4, 2.0]"
+    assert gain.over == "+1.2 points [0.4, 2.0] over the probe"
+
+
+# Depth, bodies, sweeps
+
+
+@pytest.mark.parametrize("name", ["table", "number", "labels"])
+def test_depth_ranks_by_the_metric_and_ends_with_the_probe(name: str) -> None:
+    tuner = begun(name)
+    before = state(tuner.learn)
+    found, metric = tuner.depth(), TASKS[name][2]
+    assert differing(before, state(tuner.learn)) == []
+    assert found.places[-1].score == tuner.probe().score
+    frame = found.frame()
+    values = frame[metric]
+    assert found.best is not None
+    assert found.earliest is not None
+    assert found.best.score.value == (values.min() if metric == "mae" else values.max())
+    inside = values <= found.best.score.high if metric == "mae" else values >= found.best.score.low
+    assert found.earliest.first == frame["first"][inside].iloc[0]
+    assert ("MAE" if metric == "mae" else "macro F1") in repr(found)
+    assert "accuracy" not in repr(found) + found._repr_html_() + found.plot().axes[0].get_ylabel()
+
+
+def test_bodies_of_numbers_and_labels_are_ranked_the_best_first() -> None:
+    def fresh(n: int) -> nn.Module:
+        return bodies.get("letters").build(n, False)
+
+    for task, metric in ((as_numbers(), "mae"), (as_labels(), "f1")):
+        found = bodies.compare(task, {"fresh": fresh, "letters": "letters"})
+        assert [one.name for one in found.bodies] == ["letters", "fresh"]
+        frame = found.frame()
+        assert (frame[metric].is_monotonic_increasing, frame[metric].is_monotonic_decreasing)[metric == "f1"]
+        assert frame["behind"].tolist() == pytest.approx([0, abs(frame[metric][1] - frame[metric][0])])
+        assert ("alpha" if metric == "mae" else "c") in frame
+        assert found.best.score == nt.Tuner(task.learner("letters", augment=False, seed=0), seed=0).probe().score
+        assert "accuracy" not in repr(found) + found._repr_html_() + found.plot().axes[0].get_xlabel()
+
+
+@pytest.mark.parametrize("name", ["table", "labels"])
+def test_sweep_and_noise_speak_of_the_metric(name: str) -> None:
+    tuner, metric = begun(name), TASKS[name][2]
+    swept, noise = tuner.sweep([1e-4, 1e-2], [0.0], epochs=1, seeds=2), tuner.noise(1, 1e-2, seeds=2)
+    assert (swept.metric, noise.metric) == (metric, metric)
+    values = swept.frame()[metric]
+    assert values.iloc[0] == (values.min() if metric == "mae" else values.max())
+    assert tuner.fit(1, 1e-2).rows[-1][metric] == noise.scores[0]
+
+
+# Any fastai Learner
+
+
+def fastai_table() -> Any:
+    seed(0)
+    frame = load_diabetes(as_frame=True).frame
+    dls = TabularDataLoaders.from_df(
+        frame, procs=[Normalize], cont_names=[*frame.columns[:-1]], y_names="target", valid_idx=list(range(340, 442)),
+        bs=64, num_workers=0,
+    )  # fmt: skip
+    return quiet(tabular_learner(dls, layers=[24, 12], metrics=mae))
+
+
+def fastai_labels(loss: Any) -> Any:
+    x, y = images(128)
+    hot = torch.tensor(np.stack([np.isin(y, those) for those in LABELS.values()], 1)).float()
+    learn = digits(loss_func=loss, metrics=[])
+    learn.dls = loaders(torch.tensor(x, dtype=torch.float32)[:, None], y=hot)
+    return learn
+
+
+LEARNERS: dict[str, Any] = {
+    "fastai's table": fastai_table,
+    "fastai's loss of labels": lambda: fastai_labels(BCEWithLogitsLossFlat()),
+    "PyTorch's loss of labels": lambda: fastai_labels(nn.BCEWithLogitsLoss()),
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_any_learner_is_probed_by_what_its_loss_says_and_left_as_it_was(name: str) -> None:
+    learn = LEARNERS[name]()
+    tuner = nt.Tuner(learn, seed=0)
+    tuner.freeze()
+    tuner.probe()  # fills the cache, the one thing that a question leaves behind
+    before = state(learn)
+    probe = tuner.probe()
+    found = now(learn)
+    assert differing(before, state(learn)) == []
+    assert probe.kind == ("regression" if "table" in name else "multi")
+    gain = probe.gain(found)
+    assert gain.better.low <= gain.better.value <= gain.better.high
+    if probe.kind == "multi":
+        assert found.min() >= 0
+        assert found.max() <= 1
+    else:
+        assert probe.report.names == ("target",)
+        assert probe.outcome.baseline > probe.score.high
+
+
+def test_it_is_stopped_before_features_and_while_a_penalty_is_chosen() -> None:
+    tuner = begun("labels")
+    threading.Timer(0.0, tuner.stop)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 5)), rng.integers(0, 2, (60, 3))
+    calls = iter(range(1000))
+    found = LabelKind([], []).fit(Split(x, y, x, y), 0, lambda: next(calls) > 20, lambda: None)
+    assert found.partial
+    assert next(calls) < 30  # it was asked between labels, and ended at once
+    first = LabelKind([], []).fit(Split(x, y, x, y), 0, lambda: True, lambda: None)
+    assert (first.partial, first.c) == (True, DEFAULT_C)
+    ridge = NumberKind([], []).fit(Split(x, x[:, 0], x, x[:, 0]), 0, lambda: True, lambda: None)
+    assert (ridge.partial, ridge.alpha) == (True, DEFAULT_ALPHA)
+
+
+# What cannot be probed
+
+
+def test_targets_that_do_not_fit_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+    gap = np.where(np.arange(20) == 3, np.nan, y)
+    cases: list[tuple[Any, Split, str]] = [
+        (NumberKind([], []), Split(x, gap, x, y), "not finite for 1 of 20 training"),
+        (NumberKind([], []), Split(x, y * 0 + 3, x, y), "one target, 3"),
+        (NumberKind([], []), Split(x * np.nan, y, x, y), "features .* not finite"),
+        (LabelKind([], []), Split(x, y, x, y), "loss of several labels"),
+        (LabelKind([], []), Split(x, y * 0, x, y * 0), "all have the same labels"),
+    ]
+    for kind, split, says in cases:
+        with pytest.raises(InputError, match=f"(?s){says}.*Rule: .*Likely: .*Next: "):
+            kind.check(split, "here")
+
+
+def test_a_loss_of_ones_own_on_numbers_is_refused_with_what_to_do() -> None:
+    learn = fastai_table()
+    learn.loss_func = lambda out, goal: (out - goal).abs().mean()
+    with pytest.raises(InputError, match=r"(?s)numbers, not classes.*under this loss.*Next: learn.loss_func"):
+        nt.Tuner(learn, seed=0).probe()
+
+
+def test_item_losses_are_a_classifiers() -> None:
+    with pytest.raises(InputError, match=r"(?s)numbers, not classes.*Next: task\.quality\(\)\.wrong_labels"):
+        begun("table").item_losses()
+
+
+def test_labels_that_nobody_has_and_tiny_sets() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 3)), np.zeros((12, 3), dtype=int)
+    y[::2, 0], y[:, 1] = 1, 1
+    probs = LabelKind([], []).fit(Split(x, y, x, y), 0, lambda: False, lambda: None).outcome.report.probs  # type: ignore[attr-defined]
+    assert (probs[:, 1] == 1).all()
+    assert (probs[:, 2] == 0).all()
+    two = NumberKind([], []).fit(Split(x[:2], x[:2, 0], x, x[:, 0]), 0, lambda: False, lambda: None)
+    assert (two.folds, two.alpha) == (0, DEFAULT_ALPHA)
+    assert "too few" in two.how
+
+
+def test_right_is_of_classes_and_the_panel_names_the_metric() -> None:
+    from nbtune_widgets import FreezePanel
+
+    tuner = begun("table")
+    panel = FreezePanel(tuner, seconds=0)
+    panel._depth = tuner.depth()
+    view = panel.look()
+    assert view["probed"] == "linear probe, MAE (lower is better)"
+    assert view["head"][-1] == "linear probe before it, MAE (lower is better)"
+    place = panel._depth.places[-1]
+    assert view["depth"][-1]["text"] == f"{place.score.value:.1f}"
+    assert f"{place.score.value:.1f} [" in view["rows"][-1][-1]
+    assert right(digits()).dtype == bool
+    assert pd.notna(view["depth"][-1]["low"])
