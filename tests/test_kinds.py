@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import nbtune as nt
-from learners import differing, digits, loaders, quiet, seed, state
+from learners import cnn, differing, digits, loaders, quiet, seed, state
 from nbtune import bodies
-from nbtune.errors import InputError
-from nbtune.questions import Gain, now, right
+from nbtune.cache import Store
+from nbtune.errors import InputError, TrainingError
+from nbtune.questions import Gain, now, probe, right
 from nbtune.questions.kinds.labels import LabelKind
 from nbtune.questions.kinds.numbers import ALPHAS, DEFAULT_ALPHA, NumberKind
 from nbtune.questions.linear import DEFAULT_C, Split
@@ -207,9 +208,7 @@ def test_the_gain_is_paired_and_its_sign_is_plain(asked: tuple[str, nt.Tuner, An
     if name == "labels":
         assert gain.points.value == pytest.approx(100 * (1 - probe.score.value))
         assert "points of macro F1" in repr(gain)
-        assert (
-            same.points.low < 0 < same.points.high
-        )  # no disagreement was seen, which does not prove that there is none
+        assert same.points.low < 0 < same.points.high  # to see no disagreement proves none
     else:
         with pytest.raises(InputError, match=r"Next: gain\.better"):
             _ = gain.points
@@ -243,8 +242,10 @@ def test_a_gain_of_an_accuracy_is_said_as_ever() -> None:
 
 
 @pytest.mark.parametrize("name", ["table", "number", "labels"])
-def test_depth_ranks_by_the_metric_and_ends_with_the_probe(name: str) -> None:
+def test_depth_ranks_by_the_metric_and_ends_with_the_probe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("nbtune.questions.depth"), "prices", lambda *_: (None, None))
     tuner = begun(name)
+    tuner.probe()  # fills the cache
     before = state(tuner.learn)
     found, metric = tuner.depth(), TASKS[name][2]
     assert differing(before, state(tuner.learn)) == []
@@ -301,7 +302,9 @@ def fastai_table() -> Any:
 def fastai_labels(loss: Any) -> Any:
     x, y = images(128)
     hot = torch.tensor(np.stack([np.isin(y, those) for those in LABELS.values()], 1)).float()
-    learn = digits(loss_func=loss, metrics=[])
+    model = cnn()
+    model[-1][-1] = nn.Linear(10, len(LABELS))
+    learn = digits(model, loss_func=loss, metrics=[])
     learn.dls = loaders(torch.tensor(x, dtype=torch.float32)[:, None], y=hot)
     return learn
 
@@ -335,8 +338,16 @@ def test_any_learner_is_probed_by_what_its_loss_says_and_left_as_it_was(name: st
 
 
 def test_it_is_stopped_before_features_and_while_a_penalty_is_chosen() -> None:
-    tuner = begun("labels")
-    threading.Timer(0.0, tuner.stop)
+    tuner = begun("number")
+    for when in (0, 2):
+        asked = iter(range(1000))
+        with pytest.raises(TrainingError, match="stopped before it had features"):
+            probe(
+                tuner.learn,
+                tuner._held.cut.groups,
+                store=Store(),
+                stopped=lambda asked=asked, when=when: next(asked) >= when,
+            )
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 5)), rng.integers(0, 2, (60, 3))
     calls = iter(range(1000))

@@ -19,7 +19,7 @@ from nbtune.questions._words import is_share, lower_is_better, said, span
 from nbtune.questions.checks import check_seed, check_split
 from nbtune.questions.features import features_of, last_cut
 from nbtune.questions.gain import Gain
-from nbtune.questions.kinds import Outcome, kind_for, only_classes
+from nbtune.questions.kinds import Labels, Numbers, Outcome, kind_for, only_classes
 from nbtune.questions.linear import FITS
 from nbtune.questions.passes import loaders_of
 from nbtune.questions.trials import progress, since
@@ -74,6 +74,16 @@ class Probe:
     def correct(self) -> Any:
         """Of classes: bool [n], which validation items are read rightly. Raises InputError for other targets."""
         return only_classes(self.outcome, "correct").correct
+
+    @property
+    def report(self) -> Any:
+        """Of labels and numbers: the report on the validation items, every metric in it. Raises InputError of classes."""
+        if not isinstance(self.outcome, Labels | Numbers):
+            raise InputError(
+                "report of a probe of classes.", rule="a probe of labels or numbers has one; one of classes says which "
+                "items it reads.", likely="a line for another task.", next="probe.accuracy, probe.correct",
+            )  # fmt: skip
+        return self.outcome.report
 
     def gain(self, now: Any) -> Gain:
         """What a model gains over this probe: above 0 is better, also where a lower error is.
