@@ -12,7 +12,7 @@ from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value, se
 from nbtune._fastai.borrow import borrowed
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
-from nbtune.errors import TrainingError
+from nbtune.errors import InputError, TrainingError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
 from nbtune.questions._words import is_share, lower_is_better, said, span
@@ -77,7 +77,7 @@ class Probe:
 
     @property
     def report(self) -> Any:
-        """Of labels and numbers: the report on the validation items, every metric in it. Raises InputError of classes."""
+        """Of labels and numbers: the report on the validation items, with all metrics; of classes raises InputError."""
         if not isinstance(self.outcome, Labels | Numbers):
             raise InputError(
                 "report of a probe of classes.", rule="a probe of labels or numbers has one; one of classes says which "
