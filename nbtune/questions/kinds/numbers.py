@@ -126,12 +126,13 @@ class NumberKind:
         for _ in ALPHAS:
             tick()
         alpha = DEFAULT_ALPHA if partial or few else float(model.alpha_)
-        how = "by default" if partial or few else "by leave-one-out cross-validation"
-        more = ": too few to hold one out" if few else ""
+        how = "by leave-one-out cross-validation of these"
+        if partial or few:
+            how = "by default: too few to hold one out" if few else "by default"
         names = self.names if len(self.names) == y.shape[1] else [f"number {k + 1}" for k in range(y.shape[1])]
         outcome = Numbers(numbers_report(read, goal, names, data=_ON), self.metric, mean)
         folds = 0 if partial or few else len(y)
-        return Fitted(outcome, f"alpha {alpha:g} {how} of these{more}", folds, partial, alpha=alpha)
+        return Fitted(outcome, f"alpha {alpha:g} {how}", folds, partial, alpha=alpha)
 
     def now(self, learn: Any, loader: Any) -> Any:
         """The numbers in the targets' units: [n, k]."""
