@@ -23,7 +23,8 @@ from nbtune.cache import Store
 from nbtune.errors import InputError, TrainingError
 from nbtune.questions import now, probe, right
 from nbtune.questions.kinds.labels import LabelKind
-from nbtune.questions.kinds.numbers import ALPHAS, DEFAULT_ALPHA, NumberKind
+from nbtune.questions.kinds.numbers import NumberKind
+from nbtune.questions.kinds.ridge import ALPHAS, DEFAULT_ALPHA, ridge
 from nbtune.questions.linear import DEFAULT_C, Split
 from numbers_and_labels import TASKS, as_labels, as_numbers, begun, labels_of_fastai, table_of_fastai
 
@@ -66,6 +67,20 @@ def test_the_probe_is_scikit_learns_on_features_by_hand(asked: tuple[str, nt.Tun
     assert probe.score.value == pytest.approx(mean_absolute_error(yv, probe.report.predicted))
     assert probe.report.metrics["r2"].value == pytest.approx(r2_score(yv, probe.report.predicted))
     assert np.isnan(probe.c)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(60, 5, 1), (60, 5, 3), (30, 30, 2), (40, 12, 1)])
+def test_ridge_is_scikit_learns_also_where_columns_are_alike(n: int, d: int, k: int) -> None:
+    rng = np.random.default_rng(n + d + k)
+    x, w = rng.normal(size=(n, d)), rng.normal(size=(d, k))
+    if d == 12:
+        x[:, 6:] = x[:, :6] + 1e-6 * rng.normal(size=(n, 6))
+    y = x @ w + rng.normal(size=(n, k))
+    x, y = x - x.mean(0), y - y.mean(0)
+    weights, alpha, partial = ridge(x, y, lambda: False, lambda: None)
+    theirs = RidgeCV(ALPHAS).fit(x, y)
+    assert (alpha, partial) == (theirs.alpha_, False)
+    assert np.allclose(x @ weights, theirs.predict(x).reshape(n, k), atol=1e-8)
 
 
 def test_c_of_labels_has_the_least_loss_in_cross_validation() -> None:
@@ -111,7 +126,7 @@ def test_the_same_seed_gives_the_same_and_validation_targets_choose_nothing() ->
 def test_the_unit_of_one_number_makes_no_difference_to_the_other() -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 6))
-    y = x[:, :2] + rng.normal(size=(80, 2))
+    y = np.stack([x.sum(1), rng.normal(size=80)], 1)  # one wants a small alpha, the other a large one
     one, other = (
         NumberKind([], ["a", "b"]).fit(Split(x, y * unit, x, y * unit), 0, lambda: False, lambda: None)
         for unit in (np.array([1, 1]), np.array([1, 1e6]))
@@ -214,8 +229,12 @@ def test_it_is_stopped_before_features_and_while_a_penalty_is_chosen() -> None:
     assert next(calls) < 30  # it was asked between labels, and ended at once
     first = LabelKind([], []).fit(Split(x, y, x, y), 0, lambda: True, lambda: None)
     assert (first.partial, first.c) == (True, DEFAULT_C)
-    ridge = NumberKind([], []).fit(Split(x, x[:, 0], x, x[:, 0]), 0, lambda: True, lambda: None)
-    assert (ridge.partial, ridge.alpha) == (True, DEFAULT_ALPHA)
+    none = NumberKind([], []).fit(Split(x, x[:, 0], x, x[:, 0]), 0, lambda: True, lambda: None)
+    assert (none.partial, none.alpha) == (True, DEFAULT_ALPHA)
+    calls = iter(range(1000))
+    some = NumberKind([], []).fit(Split(x, x[:, 0], x, x[:, 0]), 0, lambda: next(calls) >= 3, lambda: None)
+    assert some.partial
+    assert some.alpha in ALPHAS[:3]
 
 
 # What cannot be probed

@@ -14,14 +14,12 @@ from nbtune.evaluate.intervals import Estimate
 from nbtune.evaluate.numbers import NumbersReport, numbers_report
 from nbtune.questions._words import figure, figures, lower_is_better, said
 from nbtune.questions.kinds.outcome import Fitted, Stops, Ticks, same_items
-from nbtune.questions.linear import FITS, Split, finite, standardised, threads
+from nbtune.questions.kinds.ridge import LEAST, ridge
+from nbtune.questions.linear import Split, finite, standardised, threads
 
-__all__ = ["ALPHAS", "DEFAULT_ALPHA", "NumberKind", "Numbers"]
+__all__ = ["NumberKind", "Numbers"]
 
-ALPHAS = tuple(float(f"{10.0**power:.2g}") for power in np.linspace(-2, 6, FITS))
-DEFAULT_ALPHA = 10.0  # for standardised features where nothing can be held out to choose by
 _LEAD = {"mae": "mae", "rmse": "rmse", "_rmse": "rmse", "r2": "r2", "r2_score": "r2"}  # with fastai's own names
-_LEAST = 3  # items to leave one out of
 _ON = "the validation items"
 
 
@@ -110,29 +108,19 @@ class NumberKind:
     def fit(self, split: Split, seed: int, stopped: Stops, tick: Ticks) -> Fitted:
         """Ridge regression of standardised targets, with one alpha for all of them.
 
-        alpha has the least mean squared error in leave-one-out cross-validation on the training items, which ridge
-        regression has in closed form (scikit-learn's RidgeCV); nothing is drawn.
+        alpha has the least mean squared error in leave-one-out cross-validation on the training items: nothing is drawn.
         """
-        from sklearn.linear_model import Ridge, RidgeCV
-
         x, valid = standardised(split.train, split.valid)
         y, goal = (one.reshape(len(one), -1).astype(np.float64) for one in (split.targets, split.valid_targets))
         mean, spread = y.mean(0), y.std(0)
         spread[spread == 0] = 1
-        partial, few = stopped(), len(y) < _LEAST
         with threads(x.size):
-            model = Ridge(DEFAULT_ALPHA) if partial or few else RidgeCV(ALPHAS)
-            read = model.fit(x, (y - mean) / spread).predict(valid).reshape(len(valid), -1) * spread + mean
-        for _ in ALPHAS:
-            tick()
-        alpha = DEFAULT_ALPHA if partial or few else float(model.alpha_)
-        how = "by leave-one-out cross-validation of these"
-        if partial or few:
-            how = "by default: too few to hold one out" if few else "by default"
+            weights, alpha, partial = ridge(x, (y - mean) / spread, stopped, tick)
+        read, few = valid @ weights * spread + mean, len(y) < LEAST
+        how = "by default: too few to hold one out" if few else "by leave-one-out cross-validation of these"
         names = self.names if len(self.names) == y.shape[1] else [f"number {k + 1}" for k in range(y.shape[1])]
         outcome = Numbers(numbers_report(read, goal, names, data=_ON), self.metric, mean)
-        folds = 0 if partial or few else len(y)
-        return Fitted(outcome, f"alpha {alpha:g} {how}", folds, partial, alpha=alpha)
+        return Fitted(outcome, f"alpha {alpha:g} {how}", 0 if few else len(y), partial, alpha=alpha)
 
     def now(self, learn: Any, loader: Any) -> Any:
         """The numbers in the targets' units: [n, k]."""
