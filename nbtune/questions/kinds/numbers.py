@@ -108,7 +108,7 @@ class NumberKind:
     def fit(self, split: Split, seed: int, stopped: Stops, tick: Ticks) -> Fitted:
         """Ridge regression of standardised targets, with one alpha for all of them.
 
-        alpha has the least mean squared error in leave-one-out cross-validation on the training items: nothing is drawn.
+        alpha has the least mean squared error in leave-one-out cross-validation on the training items.
         """
         x, valid = standardised(split.train, split.valid)
         y, goal = (one.reshape(len(one), -1).astype(np.float64) for one in (split.targets, split.valid_targets))

@@ -22,7 +22,7 @@ def ridge(
     """Weights [d, k] for features [n, d] and targets [n, k] that have mean 0, alpha, and whether it was stopped.
 
     alpha has the least mean squared error in leave-one-out cross-validation, as scikit-learn's RidgeCV finds it, which
-    takes minutes where items and features are thousands; here every alpha costs one product. Below three items it is
+    is slow where items and features are thousands; here every alpha costs one product. Below three items it is
     `DEFAULT_ALPHA`. Source: Golub, Heath & Wahba (1979), Generalized cross-validation.
     """
     values, turn = np.linalg.eigh(x.T @ x)
