@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from fastai.callback.core import Callback
 from sklearn.datasets import load_diabetes
 
 import nbtune as nt
@@ -21,6 +23,19 @@ def asked(request: pytest.FixtureRequest) -> tuple[str, nt.Tuner, Any]:
 
 
 # In words
+
+
+class Spoils(Callback):  # type: ignore[misc]
+    """Calls a function at the end of a fit."""
+
+    order = 200
+
+    def __init__(self, act: Any) -> None:
+        super().__init__()
+        self.act = act
+
+    def after_fit(self) -> None:
+        self.act()
 
 
 def test_it_speaks_of_the_right_metric(asked: tuple[str, nt.Tuner, Any]) -> None:
@@ -93,6 +108,24 @@ def test_the_plan_says_what_training_brought() -> None:
         assert probe.gain(now_).better.value == pytest.approx(moved, abs=1e-4)
     assert "MAE " in repr(numbers.plan)
     assert "points of macro F1 [" in repr(labels.plan)
+
+
+@pytest.mark.parametrize("name", ["table", "labels"])
+def test_a_model_without_finite_answers_ends_its_fit_as_ever_and_has_no_gain(name: str) -> None:
+    tuner = begun(name)
+    tuner.probe()
+    tuner.fit(1, 1e-3)
+    assert tuner.plan.gain is not None
+    tuner.freeze()
+
+    def spoil(*_: object) -> None:
+        with torch.no_grad():
+            for parameter in tuner.learn.model.parameters():
+                if parameter.requires_grad:
+                    parameter.fill_(float("inf"))
+
+    tuner.fit(1, 1e-3, cbs=[Spoils(spoil)])
+    assert tuner.plan.gain is None
 
 
 def test_a_gain_of_an_accuracy_is_said_as_ever() -> None:

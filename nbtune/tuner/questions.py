@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
-from nbtune.errors import FreezeError
+from nbtune.errors import FreezeError, InputError
 from nbtune.phases import Phase
 from nbtune.preflight import Preflight, preflight
 from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, now, probe, sweep
@@ -140,4 +141,5 @@ class Questions(Fitting):
     def _compare(self) -> None:
         """What training brought over the probe, where that was asked for."""
         if self._probe is not None:
-            self._held.gain = self._probe.gain(now(self.learn, self._probe.kind))
+            with suppress(InputError):  # of a model whose answers are not finite nothing can be said
+                self._held.gain = self._probe.gain(now(self.learn, self._probe.kind))
