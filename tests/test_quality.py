@@ -15,6 +15,7 @@ from PIL import Image
 
 import nbtune as nt
 from nbtune.errors import InputError, InputTypeError
+from nbtune.quality.curve import learning_curve
 from nbtune.tasks import Items
 from nbtune.transaction import Streams
 from planted_tasks import about, bench, few, items_like, patients, split_of, with_train
@@ -316,7 +317,26 @@ def test_several_labels_are_judged_one_by_one_and_what_does_not_apply_is_said() 
     wrong = quality.wrong_labels.query("label == 'one'")
     assert len(set(wrong["item"]) & set(task.train.ids[:8])) >= 6
     assert set(wrong["now"]) <= {"has", "has not"}
-    assert set(quality.not_asked) >= {"learning curve", "columns that tell the label"}
+    assert "columns that tell the label" in quality.not_asked
+
+
+def test_the_curve_of_several_labels_counts_items_with_every_label_right() -> None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
+    task = several()
+    curve = task.quality("letters").curve
+    assert curve is not None
+    assert curve.metric == "exact match"
+    assert "exact match" in curve.sentence
+    model = OneVsRestClassifier(LogisticRegression(C=0.1, max_iter=300))
+    x, y = np.random.default_rng(0).normal(size=(60, 4)), np.random.default_rng(1).integers(0, 2, (60, 3))
+    x[:, :3] += y
+    found = learning_curve((x[:40], y[:40]), (x[40:], y[40:]), "multi", 0.1, 0, lambda: False, lambda: None)
+    scaled = (x - x[:40].mean(0)) / x[:40].std(0)
+    theirs = (model.fit(scaled[:40], y[:40]).predict(scaled[40:]) == y[40:]).all(1)
+    assert found is not None
+    assert found.points[-1].value == pytest.approx(theirs.mean())
 
 
 # Classes, groups, times

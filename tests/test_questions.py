@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fastai.losses import CrossEntropyLossFlat
 from torch import nn
 
 import nbtune as nt
@@ -275,8 +276,10 @@ def test_a_probe_refuses_what_it_cannot_read(name: str) -> None:
         learn.model[0][0].weight[0] = math.nan
     with pytest.raises(InputError, match="not finite for 96 of 96 training items"):
         QUESTIONS[name](learn)
+    learn = collab()  # ratings, which are numbers
+    learn.loss_func = CrossEntropyLossFlat()
     with pytest.raises(InputError, match="not classes"):
-        QUESTIONS[name](collab())
+        QUESTIONS[name](learn)
 
 
 def test_groups_that_are_one_have_no_depth() -> None:

@@ -60,7 +60,7 @@ def _left_whole() -> Iterator[None]:
 def answers(learn: Any, loader: Any) -> tuple[Any, Any]:
     """Outputs through the loss's activation and targets, both float64 [n, k]: of several labels, or of numbers."""
     with borrowed(learn), _left_whole(), answering(loader):
-        outputs, targets = learn.get_preds(dl=loader, act=getattr(learn.loss_func, "activation", _same), reorder=False)
+        outputs, targets = learn.get_preds(dl=loader, act=_activation(learn.loss_func), reorder=False)
     found, goal = (torch.as_tensor(one).as_subclass(torch.Tensor).double().numpy() for one in (outputs, targets))
     return (found[:, None] if found.ndim == 1 else found), (goal[:, None] if goal.ndim == 1 else goal)
 
@@ -68,11 +68,19 @@ def answers(learn: Any, loader: Any) -> tuple[Any, Any]:
 def kind_of(learn: Any) -> str:
     """What the Learner's loss is for: single (classes), multi (several labels) or regression (numbers)."""
     loss = learn.loss_func
-    names = {type(part).__name__ for part in (loss, getattr(loss, "func", loss))}
+    parts = (loss, getattr(loss, "func", loss))
+    names = {type(part).__name__ for part in parts} | {getattr(part, "__name__", "") for part in parts}
     if names & {"SeveralLabels", "BCEWithLogitsLoss", "BCEWithLogitsLossFlat", "BCELoss"}:
         return "multi"
-    numbers = {"ScaledMSE", "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"}
+    numbers = {"ScaledMSE", "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss",
+               "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}  # fmt: skip
     return "regression" if names & numbers else "single"
+
+
+def _activation(loss: Any) -> Any:
+    """What makes outputs answers: the loss's own activation; PyTorch's loss of several labels takes scores."""
+    plain = torch.sigmoid if isinstance(loss, nn.BCEWithLogitsLoss) else _same
+    return getattr(loss, "activation", plain)
 
 
 def _softmax(outputs: torch.Tensor) -> torch.Tensor:

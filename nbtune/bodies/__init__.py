@@ -112,12 +112,12 @@ def compare(
     """Bodies ranked by a linear probe on a task's validation items, with intervals and cost. Never on test.
 
     Kornblith, Shlens & Le (2019), Do better ImageNet models transfer better? Each body's features of all training
-    and validation items are computed once, without augmentation; a logistic regression is fitted on them, its C
-    chosen on the training items. `bodies`: names, Bodies, networks or callables, or a dict of these by a name of
-    your own. `size`: one input size for all bodies that take it. Where `stopped()` is true it ends with the bodies
-    that are done.
+    and validation items are computed once, without augmentation; a linear probe is fitted on them, as by
+    `tuner.probe`, its penalty chosen on the training items. `bodies`: names, Bodies, networks or callables, or a dict
+    of these by a name of your own. `size`: one input size for all bodies that take it. Where `stopped()` is true it
+    ends with the bodies that are done.
 
-    Raises InputTypeError, InputError: no classification of pictures, no bodies, one twice, and as `get` and
+    Raises InputTypeError, InputError: no pictures, no bodies, one twice, and as `get` and
     `task.learner`, before anything is computed; TrainingError: stopped before one body was done.
     """
     from nbtune.bodies.ranking import compare as made

@@ -19,7 +19,8 @@ from nbtune.bodies.ranking import Measured
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import split
-from nbtune.questions.linear import FITS, check, linear
+from nbtune.questions.kinds import kind_for
+from nbtune.questions.linear import FITS
 from nbtune.questions.passes import ends_of, loaders_of, one_pass
 from nbtune.questions.trials import progress
 from nbtune.tasks.stacks import Rows
@@ -65,13 +66,11 @@ def _check_task(task: Any) -> None:
             likely="the bodies in its place." if isinstance(task, (list, tuple, str)) else "a Learner or a data set.",
             next="nt.bodies.compare(nt.tasks.digits(), [...])",
         )  # fmt: skip
-    if task.kind == "single" and not isinstance(task.train.x, Rows):
+    if not isinstance(task.train.x, Rows):
         return
     raise InputError(
-        f"a comparison on {'a table' if isinstance(task.train.x, Rows) else 'targets that are no classes'}.",
-        rule="bodies are compared by a linear classifier on pictures, one class a picture.",
-        likely="a table, which trains its own network." if isinstance(task.train.x, Rows)
-        else "several labels a picture, or numbers.",
+        "a comparison on a table.", rule="bodies are compared by what they give of pictures.",
+        likely="a table, which trains its own network.",
         next="nt.Tuner(task.learner(body)).fit(1), for each body, and compare tuner.evaluate(task.valid)",
     )  # fmt: skip
 
@@ -113,17 +112,17 @@ def _measure(
     learn = task.learner(body, seed=seed, augment=False, pretrained=pretrained)
     params = sum(p.numel() for p in learn.model.parameters())
     seen = _features(learn, name, seed, stopped, steps)
-    check(seen.split, f"of {name!r}")
+    kind = kind_for(learn, task.kind)
+    kind.check(seen.split, f"of {name!r}")
     steps.reach(FITS)
-    found = linear(seen.split, seed, stopped, steps)
+    found = kind.fit(seen.split, seed, stopped, steps)
     if found.partial:
         raise Stopped("The comparison was stopped.")
     steps.reach(2 * FITS)
-    found.correct.flags.writeable = False
     origin = learn.nbtune_origin
     return Measured(
-        name, found.accuracy, Estimate(0.0, 0.0, 0.0), params, origin.body.size[0], seen.split.train.shape[1],
-        seen.cost.seconds, time.perf_counter() - began, found.c, origin.body.licence, found.correct,
+        name, found.outcome, Estimate(0.0, 0.0, 0.0), params, origin.body.size[0], seen.split.train.shape[1],
+        seen.cost.seconds, time.perf_counter() - began, origin.body.licence, found.c, found.alpha,
     )  # fmt: skip
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
-
-import numpy as np
 
 from nbtune._display import COLD, GREY, Chart, chart, html_table, html_value, seconds, short
 from nbtune.evaluate.intervals import Estimate
+from nbtune.questions._words import figures, is_share, lower_is_better, points, said, span, told
+from nbtune.questions.kinds import Outcome, only_classes
 
 __all__ = ["Measured", "Ranking", "compare"]
 
@@ -20,16 +21,36 @@ class Measured:
     """One body on the task."""
 
     name: str
-    accuracy: Estimate  # of a linear probe on the validation items, with Wilson's 95 % interval
-    behind: Estimate  # accuracy of the best less this one's, item by item, with the paired bootstrap's 95 % interval
+    outcome: Outcome = field(repr=False)  # what a linear probe reads of the validation items
+    behind: Estimate  # how much better the best is, item by item, with the paired bootstrap's 95 % interval
     params: int
     size: int  # side of the input
     features: int  # numbers an item that the probe reads
     item: float  # seconds an item of the body, in the pass
     seconds: float  # to make or read it, to run it over all items, and to fit the probe
-    c: float
     licence: str
-    correct: Any = field(repr=False)  # bool [n], read-only: which validation items it reads
+    c: float = nan  # of a classifier
+    alpha: float = nan  # of a regression
+
+    @property
+    def metric(self) -> str:
+        """What `score` is: accuracy of classes, of labels f1, of numbers mae, or the task's own first metric."""
+        return self.outcome.metric
+
+    @property
+    def score(self) -> Estimate:
+        """The probe's metric on the validation items, with its 95 % interval."""
+        return self.outcome.score
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
+        return only_classes(self.outcome, "accuracy").score
+
+    @property
+    def correct(self) -> Any:
+        """Of classes: bool [n], which validation items it reads. Raises InputError for other targets."""
+        return only_classes(self.outcome, "correct").correct
 
     @property
     def tied(self) -> bool:
@@ -39,7 +60,7 @@ class Measured:
 
 @dataclass(frozen=True, repr=False)
 class Ranking:
-    """Bodies by the accuracy of a linear probe on their still features, the best first.
+    """Bodies by a linear probe on their still features, the best first.
 
     Kornblith, Shlens & Le (2019). What is best of several looks better than it is: the ranking chooses, the test
     set, which it never reads, measures.
@@ -67,30 +88,32 @@ class Ranking:
     def sentence(self) -> str:
         """The best, what is not told apart from it, and the quickest of these."""
         fresh = "" if self.pretrained else ", with fresh weights,"
-        said = (
+        text = (
             f"Linear probes of {len(self.bodies)} bodies{fresh} on {self.n} validation items of {self.task}, from "
-            f"{self.items} training items: {self.best.name} {_percent(self.best.accuracy)}"
+            f"{self.items} training items: {self.best.name} {told(self.best.metric, self.best.score)}"
         )
         tied = [one.name for one in self.bodies[1:] if one.tied]
         if tied:
-            said += f"; not told apart from it: {', '.join(tied)}"
-            said += f"; the quickest of these is {self.quickest.name}, {seconds(self.quickest.item)} an item"
+            text += f"; not told apart from it: {', '.join(tied)}"
+            text += f"; the quickest of these is {self.quickest.name}, {seconds(self.quickest.item)} an item"
         elif len(self.bodies) > 1:
             second = self.bodies[1]
-            said += f", {100 * second.behind.value:.1f} points before {second.name}"
+            text += f", {points(second.metric, second.behind.value)} before {second.name}"
         left = f" Stopped before {', '.join(self.left)}." if self.left else ""
-        return f"{said}. {seconds(self.seconds).capitalize()}.{left}"
+        return f"{text}. {seconds(self.seconds).capitalize()}.{left}"
 
     def frame(self) -> Any:
-        """A pandas frame, a row a body, the best first; `behind` in shares, `ms` an item."""
+        """A pandas frame, a row a body, the best first; `behind` in the metric's own unit, `ms` an item."""
         import pandas as pd
 
+        numbers = self.best.outcome.kind == "regression"
+        penalty = {"alpha": [b.alpha for b in self.bodies]} if numbers else {"c": [b.c for b in self.bodies]}
         return pd.DataFrame(
             {
                 "name": [one.name for one in self.bodies],
-                "accuracy": [one.accuracy.value for one in self.bodies],
-                "low": [one.accuracy.low for one in self.bodies],
-                "high": [one.accuracy.high for one in self.bodies],
+                self.best.metric: [one.score.value for one in self.bodies],
+                "low": [one.score.low for one in self.bodies],
+                "high": [one.score.high for one in self.bodies],
                 "behind": [one.behind.value for one in self.bodies],
                 "behind_low": [one.behind.low for one in self.bodies],
                 "behind_high": [one.behind.high for one in self.bodies],
@@ -100,21 +123,22 @@ class Ranking:
                 "features": [one.features for one in self.bodies],
                 "ms": [1000 * one.item for one in self.bodies],
                 "seconds": [one.seconds for one in self.bodies],
-                "c": [one.c for one in self.bodies],
+                **penalty,
                 "licence": [one.licence for one in self.bodies],
             }
         )
 
     def plot(self) -> Chart:
-        """Accuracy with its interval, the best above; beside it the time an item."""
+        """The metric with its interval, the best above; beside it the time an item."""
         figure, (left, right) = chart(self.sentence, width=9, height=0.9 + 0.4 * len(self.bodies), ncols=2, sharey=True)
         places = list(range(len(self.bodies)))[::-1]
         for y, one in zip(places, self.bodies, strict=True):
-            a, colour = one.accuracy, COLD if one.tied else GREY
+            a, colour = one.score, COLD if one.tied else GREY
             left.errorbar(a.value, y, xerr=[[a.value - a.low], [a.high - a.value]], fmt="o", color=colour, capsize=3)
             right.barh(y, 1000 * one.item, color=colour, height=0.6)
         left.set_yticks(places, [one.name for one in self.bodies])
-        left.set_xlabel("accuracy of the probe (validation)")
+        lower = ", lower is better" if lower_is_better(self.best.metric) else ""
+        left.set_xlabel(f"{said(self.best.metric)} of the probe (validation{lower})")
         right.set_xlabel("ms an item")
         return figure
 
@@ -122,22 +146,22 @@ class Ranking:
         return self.sentence
 
     def _repr_html_(self) -> str:
-        names = ["body", "accuracy (validation)", "behind the best, points", "parameters", "input", "an item", "in all"]
+        metric = self.best.metric
+        behind = "behind the best, points" if is_share(metric) else "behind the best"
+        names = ["body", f"{said(metric)} (validation)", behind, "parameters", "input", "an item", "in all"]
         rows = [
-            (one.name, _percent(one.accuracy), _points(one, one is self.best), short(one.params), f"{one.size}²",
-             seconds(one.item), seconds(one.seconds))
+            (one.name, span(metric, one.score), "" if one is self.best else _behind(one), short(one.params),
+             f"{one.size}²", seconds(one.item), seconds(one.seconds))
             for one in self.bodies
         ]  # fmt: skip
         return html_value("Bodies on the task", self.sentence, html_table(names, rows))
 
 
-def _percent(a: Estimate) -> str:
-    return f"{100 * a.value:.1f} % [{100 * a.low:.1f}, {100 * a.high:.1f}]"
-
-
-def _points(one: Measured, best: bool) -> str:
+def _behind(one: Measured) -> str:
     b = one.behind
-    return "" if best else f"{100 * b.value:.1f} [{100 * b.low:.1f}, {100 * b.high:.1f}]"
+    if is_share(one.metric):
+        return f"{100 * b.value:.1f} [{100 * b.low:.1f}, {100 * b.high:.1f}]"
+    return figures(b.value, b.low, b.high)
 
 
 def compare(
@@ -160,15 +184,6 @@ def ranked(done: Sequence[Measured]) -> tuple[Measured, ...]:
     """The best first, each with how far it is behind; of equals the smallest first (seconds differ from run to run)."""
     from dataclasses import replace
 
-    order = sorted(done, key=lambda one: (-one.accuracy.value, one.params, one.name))
-    return tuple(replace(one, behind=_behind(order[0].correct, one.correct)) for one in order)
-
-
-def _behind(best: Any, other: Any) -> Estimate:
-    """The paired difference in accuracy. Source of the interval: Efron (1979), over the items."""
-    from nbtune.evaluate.intervals import interval, resampled_means, wilson
-
-    difference = best.astype(float) - other
-    value, half = float(difference.mean()), wilson(0, len(difference)).high
-    replicates = resampled_means(difference, 2000, np.random.default_rng(0))
-    return interval(value, replicates, (max(-1.0, value - half), min(1.0, value + half)))
+    sign = 1 if lower_is_better(done[0].metric) else -1
+    order = sorted(done, key=lambda one: (sign * one.score.value, one.params, one.name))
+    return tuple(replace(one, behind=order[0].outcome.ahead(one.outcome)) for one in order)

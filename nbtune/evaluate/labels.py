@@ -141,16 +141,17 @@ class LabelsReport:
                  "probability": self.probs[rows, labels]}  # fmt: skip
         return pd.DataFrame(made)
 
-    def compare(self, other: LabelsReport) -> Estimate:
-        """Macro F1 of this less that of the other, on the same items (paired bootstrap), else raises InputError."""
+    def compare(self, other: LabelsReport, metric: str = "f1") -> Estimate:
+        """A metric of this less that of the other, on the same items (paired bootstrap), else raises InputError."""
         if not isinstance(other, LabelsReport) or (other.digests, other.vocab) != (self.digests, self.vocab):
             raise InputError(
                 "a report on other items." if isinstance(other, LabelsReport) else f"a {type(other).__name__}.",
                 rule="a comparison is item by item, on the same items.", likely="a report of another split or task.",
                 next="a.compare(b) with both of tuner.evaluate() on one test set",
             )  # fmt: skip
-        drawn = [_macro(one.predicted, one.targets, one._counts())[2] for one in (self, other)]
-        return interval(self.metrics["f1"].value - other.metrics["f1"].value, drawn[0] - drawn[1], (0.0, 0.0))
+        value = self.metrics[metric].value - other.metrics[metric].value
+        drawn = [_drawn_of(one, metric) for one in (self, other)]
+        return interval(value, drawn[0] - drawn[1], (0.0, 0.0))
 
     def _counts(self) -> Ints:
         return _drawn(len(self), self.n_boot, self.seed)
@@ -184,6 +185,18 @@ def _drawn(n: int, n_boot: int, seed: int) -> Ints:
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
 
 
+_PLACES = ("precision", "recall", "f1", "f1_micro")  # in what `_macro` gives
+
+
+def _drawn_of(one: LabelsReport, metric: str) -> Floats:
+    """A metric of a report on each of its bootstrap samples: [b]."""
+    counts = one._counts()
+    if metric == "exact":
+        return np.asarray(counts @ (one.predicted == one.targets).all(1) / len(one))
+    found: Floats = _macro(one.predicted, one.targets, counts)[_PLACES.index(metric)]
+    return found
+
+
 def _macro(said: Ints, true: Ints, counts: Ints) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Macro precision, recall and F1 [b], micro F1 [b] and the labels' F1 [b, k] on samples given as counts [b, n]."""
     hits, called, support = (counts @ one for one in (said & true, said, true))
@@ -202,8 +215,7 @@ def _estimates(said: Ints, true: Ints, n_boot: int, seed: int) -> Any:
     ends = (exact.low, exact.high)
     once = _macro(said, true, np.ones((1, len(true)), dtype=np.int64))
     many = _macro(said, true, _drawn(len(true), n_boot, seed))
-    names = ("precision", "recall", "f1", "f1_micro")
-    found = {name: interval(float(np.nan_to_num(once[at][0])), many[at], ends) for at, name in enumerate(names)}
+    found = {name: interval(float(np.nan_to_num(once[at][0])), many[at], ends) for at, name in enumerate(_PLACES)}
     labels = tuple(
         interval(float(np.nan_to_num(once[4][0, k])), many[4][:, k], (0.0, 1.0)) for k in range(true.shape[1])
     )

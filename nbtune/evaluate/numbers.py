@@ -108,10 +108,10 @@ class NumbersReport:
                      f"{name} error": (self.predicted - self.targets)[chosen, k]}  # fmt: skip
         return pd.DataFrame(rows)
 
-    def compare(self, other: NumbersReport) -> Estimate:
-        """Mean absolute error of this less that of the other, on the same items (paired bootstrap).
+    def compare(self, other: NumbersReport, metric: str = "mae") -> Estimate:
+        """A metric (mae, rmse or r2) of this less that of the other, on the same items (paired bootstrap).
 
-        Raises InputError on other items.
+        Raises InputError on other items, or for another metric.
         """
         if not isinstance(other, NumbersReport) or other.digests != self.digests:
             raise InputError(
@@ -119,9 +119,17 @@ class NumbersReport:
                 rule="a comparison is item by item, on the same items.", likely="a report of another split or task.",
                 next="a.compare(b) with both of tuner.evaluate() on one test set",
             )  # fmt: skip
+        if metric != "mae":
+            value = self.metrics[metric].value - other.metrics[metric].value
+            many = [self._less(other, metric, at) for at in _samples(len(self), self.n_boot, self.seed)]
+            return interval(value, np.concatenate(many), (0.0, 0.0))
         mine, theirs = (np.abs(one.predicted - one.targets).mean(1) for one in (self, other))
         drawn = np.concatenate([(mine - theirs)[at].mean(1) for at in _samples(len(self), self.n_boot, self.seed)])
         return interval(float((mine - theirs).mean()), drawn, (0.0, 0.0))
+
+    def _less(self, other: NumbersReport, metric: str, places: Any) -> Floats:
+        mine, theirs = (_measured(one.predicted, one.targets, places)[metric].mean(1) for one in (self, other))
+        return np.asarray(mine - theirs)
 
     def plot(self) -> Chart:
         """Predicted against true, for the first number; on the line they agree."""

@@ -75,7 +75,7 @@ class FreezePlan:
         if self.took is not None:
             text += f"; it took {seconds(self.took)} an epoch"
         if self.gain is not None:
-            text += f"; {self.gain} over the probe"
+            text += f"; {self.gain.over}"
         if self.tied:
             text += f"; still because shared with a still group: {', '.join(self.tied)}"
         if self.loose:

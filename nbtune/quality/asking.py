@@ -235,9 +235,6 @@ class _Look:
 
     def _curve(self) -> None:
         task, seen = self.task, self._seen
-        if task.kind == "multi":
-            self.skipped["learning curve"] = "asked where an item has one label or one number."
-            return
         parts = []
         for split in ("train", "valid"):
             rows = seen.rows(split)

@@ -28,7 +28,8 @@ _LAST = 4  # sizes that the power law is drawn through
 class Curve:
     """Validation accuracy of a model fitted on parts of the training items, on the same features; for numbers R².
 
-    `right` [size][seed]: which validation items are read rightly, or their squared error as a share of the variance.
+    For several labels the share of items with every label right. `right` [size][seed]: which validation items are
+    read wrongly, or their squared error as a share of the variance.
     """
 
     sizes: tuple[int, ...]
@@ -36,7 +37,7 @@ class Curve:
     points: tuple[Estimate, ...]  # at each size, with the 95 % interval over validation items and draws
     twice: Estimate  # at twice the items, if the curve goes on as a power law
     gain: Estimate  # twice less now
-    metric: str  # "accuracy" or "R²"
+    metric: str  # "accuracy", "exact match" or "R²"
     valid: int
     model: str
 
@@ -132,7 +133,7 @@ def learning_curve(
             tick()
     points, twice, gain = _estimates(sizes, right, kind, seed)
     model = "Ridge regression" if kind == "regression" else "A linear probe"
-    metric = "R²" if kind == "regression" else "accuracy"
+    metric = {"regression": "R²", "multi": "exact match"}.get(kind, "accuracy")
     return Curve(sizes, tuple(map(tuple, right)), points, twice, gain, metric, len(vy), model)
 
 
@@ -150,7 +151,7 @@ def _part(y: Any, size: int, kind: str, seed: int) -> Any:
     draw = np.random.RandomState(seed)
     if size >= len(y):
         return np.arange(len(y))
-    if kind == "regression":
+    if kind != "single":
         return np.sort(draw.permutation(len(y))[:size])
     place = np.unique(y, return_inverse=True)[1].astype(np.int64)
     first = pick(place, 1, seed)
@@ -159,8 +160,9 @@ def _part(y: Any, size: int, kind: str, seed: int) -> Any:
 
 
 def _fit(x: Any, y: Any, vx: Any, vy: Any, kind: str, c: float) -> Any:
-    """Of classes which validation items are read rightly, of numbers their squared errors over the variance."""
+    """Which validation items are read wrongly (of several labels in any); of numbers squared errors over variance."""
     from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.multiclass import OneVsRestClassifier
 
     mean, spread = x.mean(0), x.std(0)
     spread = np.where(spread > 1e-12, spread, 1)
@@ -168,13 +170,15 @@ def _fit(x: Any, y: Any, vx: Any, vy: Any, kind: str, c: float) -> Any:
         model = RidgeCV(alphas=np.logspace(-1, 5, 13))
     else:
         model = LogisticRegression(C=DEFAULT_C if np.isnan(c) else c, max_iter=300)
+        model = OneVsRestClassifier(model) if kind == "multi" else model
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after 300 steps a probe is what it is
         read = model.fit((x - mean) / spread, y).predict((vx - mean) / spread)
     if kind == "regression":
         errors = (read.reshape(len(vy), -1) - vy.reshape(len(vy), -1)) ** 2
         return (errors / np.maximum(vy.reshape(len(vy), -1).var(0), 1e-12)).mean(1)
-    return np.asarray(read != vy, dtype=np.float64)
+    wrong = (read.reshape(vy.shape) != vy).any(1) if kind == "multi" else read != vy
+    return np.asarray(wrong, dtype=np.float64)
 
 
 def _estimates(sizes: tuple[int, ...], right: list[list[Any]], kind: str, seed: int) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nbtune.questions.depth import Depth, depth
+from nbtune.questions.gain import Gain
 from nbtune.questions.losses import Losses, item_losses
 from nbtune.questions.noise import Noise, noise
-from nbtune.questions.probe import Gain, Probe, probe, right
+from nbtune.questions.probe import Probe, now, probe, right
 from nbtune.questions.sweep import Sweep, sweep
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "depth",
     "item_losses",
     "noise",
+    "now",
     "probe",
     "right",
     "sweep",

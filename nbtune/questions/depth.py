@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from nbtune._cut import Cut
@@ -14,33 +15,19 @@ from nbtune._display import COLD, GREY, WARM, Chart, chart, html_table, html_val
 from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
-from nbtune.costs import Cost, prices
+from nbtune.costs import prices
 from nbtune.errors import FreezeError
-from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group, read
+from nbtune.questions._words import lower_is_better, said, span, told
 from nbtune.questions.checks import check_seed, check_split
-from nbtune.questions.linear import FITS, check, linear
+from nbtune.questions.features import last_cut
+from nbtune.questions.kinds import Fitted, kind_for
+from nbtune.questions.linear import FITS
 from nbtune.questions.passes import Seen, ends_of, loaders_of, one_pass
-from nbtune.questions.probe import last_cut
+from nbtune.questions.place import Place
 from nbtune.questions.trials import progress, since
 
 __all__ = ["Depth", "Place", "depth"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """One boundary between groups: everything before `first` still."""
-
-    after: str  # the last still group
-    first: str  # the first group that would train: tuner.freeze_to(first)
-    params: int  # parameters that would be still
-    size: int  # numbers an item that the still part hands over
-    still: Cost  # seconds an item of the still part, measured in the pass
-    epoch: Cost | None  # seconds an epoch that trains the rest, estimated; None where a step cannot be tried
-    cached: bool  # `epoch` is from kept features, else live
-    accuracy: Estimate  # of the probe on the validation items, with Wilson's 95 % interval
-    c: float
-    pooled: str  # what was averaged for the probe, "" where it reads all that is handed over
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,14 +44,31 @@ class Depth:
 
     @property
     def earliest(self) -> Place | None:
-        """The earliest place whose accuracy is within the interval of the best; None where nothing was measured."""
+        """The earliest place whose score is within the interval of the best; None where nothing was measured."""
         best = self.best
-        return next((p for p in self.places if best is not None and p.accuracy.value >= best.accuracy.low), None)
+        sign = self._sign
+        worst = 0.0 if best is None else sign * (best.score.high if sign < 0 else best.score.low)
+        return next((p for p in self.places if sign * p.score.value >= worst), None)
 
     @property
     def best(self) -> Place | None:
-        """The place with the highest accuracy, the earliest of equals."""
-        return max(self.places, key=lambda place: place.accuracy.value, default=None)
+        """The place with the best score, the earliest of equals."""
+        return max(self.places, key=lambda place: self._sign * place.score.value, default=None)
+
+    @property
+    def metric(self) -> str:
+        """What the scores are; "" where nothing was measured."""
+        return self.places[0].metric if self.places else ""
+
+    def named(self, what: str) -> str:
+        """What the scores are of, with the metric: "linear probe, MAE (lower is better)"; an accuracy unsaid."""
+        if self.metric in ("", "accuracy"):
+            return what
+        return f"{what}, {said(self.metric)}{' (lower is better)' if self._sign < 0 else ''}"
+
+    @property
+    def _sign(self) -> int:
+        return -1 if lower_is_better(self.metric) else 1
 
     @property
     def sentence(self) -> str:
@@ -73,11 +77,11 @@ class Depth:
         best, early = self.best, self.earliest
         if best is None or early is None:
             return f"No depth was probed.{stopped}"
-        said = f"Linear probes on {self.n} validation items: best before {best.first}, {_percent(best.accuracy)}"
+        said = f"Linear probes on {self.n} validation items: best before {best.first}, {told(best.metric, best.score)}"
         if early is best:
             said += "; no earlier depth is within its interval."
         else:
-            said += f"; the earliest within its interval is before {early.first}, {_percent(early.accuracy)}."
+            said += f"; the earliest within its interval is before {early.first}, {told(early.metric, early.score)}."
         said += f" Cut there, {short(early.params)} of {short(self.total)} parameters are still"
         if early.epoch is not None:
             said += f" and an epoch of the rest takes {early.epoch}{'' if early.cached else ' live'}"
@@ -101,23 +105,24 @@ class Depth:
                 "ms_still": [1000 * p.still.seconds for p in self.places],
                 "epoch_seconds": [math.nan if p.epoch is None else p.epoch.seconds for p in self.places],
                 "cached": [p.cached for p in self.places],
-                "accuracy": [p.accuracy.value for p in self.places],
-                "low": [p.accuracy.low for p in self.places],
-                "high": [p.accuracy.high for p in self.places],
+                self.metric or "accuracy": [p.score.value for p in self.places],
+                "low": [p.score.low for p in self.places],
+                "high": [p.score.high for p in self.places],
                 "pooled": [p.pooled for p in self.places],
             }
         )
 
     def plot(self) -> Chart:
-        """Accuracy with its interval by depth, and beside it the seconds of an epoch that trains the rest."""
+        """The metric with its interval by depth, and beside it the seconds of an epoch that trains the rest."""
         figure, (left, right) = chart(self.sentence, width=9, ncols=2)
         x = list(range(len(self.places)))
-        values = [place.accuracy for place in self.places]
+        values = [place.score for place in self.places]
         bars = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         left.errorbar(x, [v.value for v in values], yerr=bars, fmt="-o", ms=4, color=COLD, capsize=3)
         if self.earliest is not None:
             left.axvline(self.places.index(self.earliest), color=GREY, linestyle=":")
-        left.set_ylabel("accuracy of the probe (validation)")
+        lower = ", lower is better" if self._sign < 0 else ""
+        left.set_ylabel(f"{said(self.metric or 'accuracy')} of the probe (validation{lower})")
         right.bar(x, [math.nan if p.epoch is None else p.epoch.seconds for p in self.places], color=WARM)
         right.set_ylabel("seconds an epoch of the rest")
         for ax in (left, right):
@@ -131,14 +136,14 @@ class Depth:
     def _repr_html_(self) -> str:
         names = [
             "cut before",
-            "accuracy (validation)",
+            f"{said(self.metric or 'accuracy')} (validation)",
             "parameters still",
             "numbers an item",
             "still part an item",
             "epoch",
         ]
         rows = [
-            (p.first, _percent(p.accuracy), short(p.params), short(p.size), seconds(p.still.seconds),
+            (p.first, span(p.metric, p.score), short(p.params), short(p.size), seconds(p.still.seconds),
              "" if p.epoch is None else f"{p.epoch!r}{'' if p.cached else ' live'}")
             for p in self.places
         ]  # fmt: skip
@@ -169,21 +174,24 @@ def depth(
         used, left_out, seen = _seen(learn, cuts, seed, stopped)
     except Stopped:
         return Depth((), 0, 0, 0, (), since(began), partial=True)
+    kind = kind_for(learn)
     for cut, one in zip(used, seen, strict=True):
-        check(one.split, f"at the input of {cut.groups[cut.first].name!r}")
+        kind.check(one.split, f"at the input of {cut.groups[cut.first].name!r}")
     sizes = [group.params for group in read(learn.model, groups)]
     places: list[Place] = []
-    partial = False
-    with progress("depth", FITS * len(used), "value of C") as tick:
+    ended = False
+    with progress("depth", FITS * len(used), "value of the penalty") as tick:
         for cut, one in zip(used, seen, strict=True):
-            found = None if stopped() else _place(learn, cut, one, sizes, seed, stopped, tick)
+            found = (
+                None if stopped() else _place(learn, cut, one, sizes, partial(kind.fit, one.split, seed, stopped, tick))
+            )
             if found is None:
-                partial = True
+                ended = True
                 break
             places.append(found)
     split = seen[0].split
     n, items = len(split.valid_targets), len(split.targets)
-    return Depth(tuple(places), sum(sizes), n, items, left_out, since(began), partial)
+    return Depth(tuple(places), sum(sizes), n, items, left_out, since(began), ended)
 
 
 def _seen(
@@ -204,26 +212,14 @@ def _seen(
             return used, left_out, one_pass(learn, [found[cut.first] for cut in used], stopped, tick)
 
 
-def _place(
-    learn: Any,
-    cut: Cut,
-    seen: Seen,
-    sizes: Sequence[int],
-    seed: int,
-    stopped: Callable[[], bool],
-    tick: Callable[[], None],
-) -> Place | None:
+def _place(learn: Any, cut: Cut, seen: Seen, sizes: Sequence[int], fit: Callable[[], Fitted]) -> Place | None:
     """The probe and the price at one boundary; None if it was stopped on the way."""
-    found = linear(seen.split, seed, stopped, tick)
+    found = fit()
     if found.partial:
         return None
     live, kept = prices(learn, cut)
     return Place(
         after=cut.groups[cut.first - 1].name, first=cut.groups[cut.first].name, params=sum(sizes[: cut.first]),
-        size=seen.size, still=seen.cost, epoch=kept or live, cached=kept is not None, accuracy=found.accuracy,
-        c=found.c, pooled=seen.pooled,
+        size=seen.size, still=seen.cost, epoch=kept or live, cached=kept is not None, outcome=found.outcome,
+        pooled=seen.pooled, c=found.c, alpha=found.alpha,
     )  # fmt: skip
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

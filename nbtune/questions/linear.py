@@ -14,12 +14,16 @@ import torch
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate, wilson
 
-__all__ = ["DEFAULT_C", "FITS", "Crossed", "Fitted", "Split", "check", "crossed", "labels", "linear"]
+__all__ = [
+    "DEFAULT_C", "FITS", "Crossed", "Fitted", "Split", "check", "chosen_c", "crossed", "finite", "labels", "linear",
+    "logistic", "standardised", "threads",
+]  # fmt: skip
 
 _FOLDS = 5
 _SMALL = 2_000_000  # numbers
 _CS = tuple(float(f"{10.0**power:.2g}") for power in np.arange(-4, 4.5, 0.5))
 FITS = len(_CS)
+_ASK = "learn.loss_func = fastai's MSELossFlat() for numbers, BCEWithLogitsLossFlat() for labels; then ask again."
 DEFAULT_C = 0.1  # for standardised features where nothing can be held out to choose by
 
 
@@ -68,10 +72,10 @@ def crossed(
     `c`: given instead. `keep` bool [n]: the items that probes are fitted on; all are read. `tick()` is called for
     each value of C.
     """
-    x, _ = _standardised(x, x[:1])
+    x, _ = standardised(x, x[:1])
     classes, folds = np.unique(targets), list(_folds(targets, seed))
     probs = np.full((len(targets), len(classes)), np.nan)
-    with _threads(x.size), warnings.catch_warnings():
+    with threads(x.size), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
         partial = False
         if c is None:
@@ -79,7 +83,7 @@ def crossed(
         for rest, out in folds:
             used = rest if keep is None else rest[keep[rest]]
             used = used if len(np.unique(targets[used])) > 1 else rest
-            model = _model(c, 1000).fit(x[used], targets[used])
+            model = logistic(c, 1000).fit(x[used], targets[used])
             probs[out] = 0  # of a class of which no item was kept
             probs[out[:, None], np.searchsorted(classes, model.classes_)] = model.predict_proba(x[out])
     return Crossed(probs, classes, c, len(folds), partial)
@@ -92,17 +96,21 @@ def labels(columns: Sequence[torch.Tensor]) -> Any:
     return found[:, 0] if found.shape[1] == 1 else found
 
 
-def check(split: Split, where: str) -> None:
-    """Raise InputError for targets that are no classes, a single class, or features that are not finite."""
+def check(split: Split, where: str, live: str = _ASK) -> None:
+    """Raise InputError for targets that are no classes, a single class, or features that are not finite.
+
+    `live`: what else answers for other targets.
+    """
     for name, targets in (("training", split.targets), ("validation", split.valid_targets)):
         if targets.ndim != 1 or targets.dtype.kind not in "iub":
             kind = "several numbers an item" if targets.ndim != 1 else "numbers, not classes"
             raise InputError(
                 f"a linear probe of {name} targets that are {kind}.",
-                rule="the probe is a classifier: one class, a whole number, an item.",
-                likely="several labels an item." if targets.ndim != 1 else "a regression.",
-                next="tuner.noise(lr=1e-3), which takes any loss; its metric is the Learner's first.",
-            )
+                rule="under this loss the probe is a classifier: one class, a whole number, an item.",
+                likely="several labels an item, under a loss that does not say so." if targets.ndim != 1
+                else "a regression, under a loss that does not say so.",
+                next=live,
+            )  # fmt: skip
     if len(np.unique(split.targets)) < 2:
         raise InputError(
             f"a linear probe on {len(split.targets)} training items of one class.",
@@ -110,6 +118,11 @@ def check(split: Split, where: str) -> None:
             likely="a splitter that sorted the items by class, or a set too small.",
             next="look at the class counts of learn.dls.train; split at random.",
         )
+    finite(split, where)
+
+
+def finite(split: Split, where: str) -> None:
+    """Raise InputError for features that are not finite."""
     for name, features in (("training", split.train), ("validation", split.valid)):
         broken = int((~np.isfinite(features)).any(axis=1).sum())
         if broken:
@@ -128,13 +141,13 @@ def linear(split: Split, seed: int, stopped: Callable[[], bool], tick: Callable[
     cross-validation: five folds, fewer where a class has fewer items; classes with one item are never held
     out, and where all have one, C is `DEFAULT_C`.
     """
-    x, valid = _standardised(split.train, split.valid)
+    x, valid = standardised(split.train, split.valid)
     folds = list(_folds(split.targets, seed))
-    with _threads(x.size):
+    with threads(x.size):
         return _fitted(split, x, valid, folds, stopped, tick)
 
 
-def _threads(size: int) -> AbstractContextManager[Any]:
+def threads(size: int) -> AbstractContextManager[Any]:
     """One thread for small matrices: several take longer to share them than to add them, most on a busy machine."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
@@ -148,11 +161,12 @@ def _fitted(
     c, partial = _chosen(x, split.targets, folds, stopped, tick) if folds else (DEFAULT_C, False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # after a thousand steps a probe is what it is
-        read = _model(c, 1000).fit(x, split.targets).predict(valid)
+        read = logistic(c, 1000).fit(x, split.targets).predict(valid)
     return Fitted(np.asarray(read == split.valid_targets, dtype=bool), c, len(folds), partial)
 
 
-def _standardised(train: Any, valid: Any) -> tuple[Any, Any]:
+def standardised(train: Any, valid: Any) -> tuple[Any, Any]:
+    """Both by the training items' means and spreads, as float64; turned where there are more features than items."""
     train, valid = np.asarray(train, dtype=np.float64), np.asarray(valid, dtype=np.float64)
     mean, sd = train.mean(axis=0), train.std(axis=0)
     sd[sd == 0] = 1
@@ -181,18 +195,32 @@ def _folds(targets: Any, seed: int) -> Iterator[tuple[Any, Any]]:
 def _chosen(
     x: Any, targets: Any, folds: list[Any], stopped: Callable[[], bool], tick: Callable[[], None]
 ) -> tuple[float, bool]:
-    """The C with the least mean log loss, from small to large until it has risen twice; and whether it was stopped."""
-    models = [_model(_CS[0], 300) for _ in folds]
+    models = [logistic(_CS[0], 300) for _ in folds]
+
+    def held(c: float) -> float:
+        each = zip(models, folds, strict=True)
+        return float(np.mean([_loss(model.set_params(C=c), x, targets, fold) for model, fold in each]))
+
+    return chosen_c(held, stopped, tick)
+
+
+def chosen_c(
+    held: Callable[[float], float], stopped: Callable[[], bool], tick: Callable[[], None], step: int = 1
+) -> tuple[float, bool]:
+    """The C with the least loss `held(c)`, from small to large until it has risen twice; and whether it was stopped.
+
+    `step`: 2 tries every second one, the powers of ten.
+    """
     losses: list[float] = []
-    for c in _CS:
+    cs = _CS[::step]
+    for c in cs:
         if stopped():
-            return (_CS[int(np.argmin(losses))] if losses else DEFAULT_C), True
-        held = [_loss(model.set_params(C=c), x, targets, fold) for model, fold in zip(models, folds, strict=True)]
-        losses.append(float(np.mean(held)))
+            return (cs[int(np.argmin(losses))] if losses else DEFAULT_C), True
+        losses.append(held(c))
         tick()
         if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
             break
-    return _CS[int(np.argmin(losses))], False
+    return cs[int(np.argmin(losses))], False
 
 
 def _loss(model: Any, x: Any, targets: Any, fold: tuple[Any, Any]) -> float:
@@ -204,7 +232,8 @@ def _loss(model: Any, x: Any, targets: Any, fold: tuple[Any, Any]) -> float:
     return float(-np.log(np.maximum(probs[np.arange(len(out)), at], 1e-300)).mean())
 
 
-def _model(c: float, steps: int) -> Any:
+def logistic(c: float, steps: int) -> Any:
+    """scikit-learn's logistic regression, of at most so many steps, that goes on from its last fit."""
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=c, max_iter=steps, warm_start=True)

@@ -15,8 +15,8 @@ from nbtune.cache import Store
 from nbtune.errors import InputError, TrainingError
 from nbtune.groups import Group
 from nbtune.questions.checks import check_seed, check_split
+from nbtune.questions.features import features_of, last_cut
 from nbtune.questions.linear import FITS, check, crossed
-from nbtune.questions.probe import features_of, last_cut
 from nbtune.questions.trials import progress, since
 
 __all__ = ["Losses", "item_losses"]
@@ -128,7 +128,7 @@ def item_losses(
             rule="each item is judged by its features.", likely="stop() was called, or Stop was pressed.",
             next="tuner.item_losses(), which goes on with the features that are there.",
         ) from None  # fmt: skip
-    check(split, f"at the input of {name!r}")
+    check(split, f"at the input of {name!r}", "task.quality().wrong_labels, which judges numbers and labels too.")
     targets = np.concatenate([split.targets, split.valid_targets]).astype(np.int64)
     if np.unique(targets, return_counts=True)[1].max() < 2:
         raise InputError(

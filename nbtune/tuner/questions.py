@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from nbtune._fastai.borrow import without_augmentation
-from nbtune.errors import FreezeError
+from nbtune.errors import FreezeError, InputError
 from nbtune.phases import Phase
 from nbtune.preflight import Preflight, preflight
-from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, probe, right, sweep
+from nbtune.questions import Depth, Losses, Noise, Probe, Sweep, depth, item_losses, noise, now, probe, sweep
 from nbtune.recipes import Recipe
 from nbtune.tuner import checks
 from nbtune.tuner.fitting import Fitting
@@ -53,8 +54,10 @@ class Questions(Fitting):
     def probe(self) -> Probe:
         """A linear probe of the features before the last group: the baseline that every fine-tuning must beat.
 
-        Kornblith, Shlens & Le (2019). C by cross-validation on the training items, accuracy on the validation items.
-        Later plans then say what training brought over it. Raises InputError for targets that are no classes.
+        Kornblith, Shlens & Le (2019). Logistic regression of classes, one for each of several labels, ridge regression
+        of numbers; the penalty by cross-validation on the training items; accuracy, macro F1 or MAE (or the Learner's
+        first metric of such) on the validation items. Later plans then say what training brought over it. Raises
+        InputError for targets that do not fit the loss.
         """
         with without_augmentation(self.learn):
             found = probe(self.learn, self._held.cut.groups, store=self._held.store, seed=self.seed, **self._stopped())
@@ -76,7 +79,8 @@ class Questions(Fitting):
     def item_losses(self) -> Losses:
         """The loss of each training and validation item under a probe fitted without it, highest first; never of test.
 
-        Wrong labels and hard items come first. Northcutt, Jiang & Chuang (2021), Confident learning. Raises as `probe`.
+        Wrong labels and hard items come first. Northcutt, Jiang & Chuang (2021), Confident learning. Raises as `probe`,
+        and InputError for targets that are no classes.
         """
         groups, phases = self._held.cut.groups, self.history.phases
         with without_augmentation(self.learn):
@@ -137,4 +141,5 @@ class Questions(Fitting):
     def _compare(self) -> None:
         """What training brought over the probe, where that was asked for."""
         if self._probe is not None:
-            self._held.gain = self._probe.gain(right(self.learn))
+            with suppress(InputError):  # of a model whose answers are not finite nothing can be said
+                self._held.gain = self._probe.gain(now(self.learn, self._probe.kind))

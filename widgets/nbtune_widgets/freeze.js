@@ -47,7 +47,7 @@ const iceLine = (model, view, row, hint) => {
   return { line, go };
 };
 
-// Accuracy of a linear probe at each depth, under the boundary at which it was measured.
+// What a linear probe reaches at each depth, under the boundary at which it was measured.
 const depthLine = (view, row, box) => {
   if (!view.depth.length) return el("span");
   const wide = row.clientWidth || 600, groups = [...row.querySelectorAll(".nbt-group")];
@@ -57,12 +57,12 @@ const depthLine = (view, row, box) => {
   const points = view.depth.map((p) => [x(p.at), y(p.value), p]);
   return el("figure", { class: "nbt-depth" },
     svg("svg", { viewBox: `0 0 ${wide} 68`, width: wide, height: 68, role: "img", "aria-label": view.depth_said },
-      ...(points[0][0] > 90 ? [svg("text", { x: 0, y: points[0][1] + 4, text: "linear probe" })] : []),
+      ...(points[0][0] > 90 ? [svg("text", { x: 0, y: points[0][1] + 4, text: view.probed })] : []),
       ...points.map(([px, , p]) => svg("line", { x1: px, x2: px, y1: y(p.low), y2: y(p.high), class: "nbt-range" })),
       svg("polyline", { points: points.map(([px, py]) => `${px},${py}`).join(" "), class: "nbt-curve" }),
       ...points.map(([px, py]) => svg("circle", { cx: px, cy: py, r: 3.5, class: "nbt-dot" })),
       ...(points.length > 10 ? [] : points.map(([px, , p]) => svg("text", { x: px, y: 66, "text-anchor": "middle",
-        text: p.value.toFixed(2).replace(/^0/, "") })))),
+        text: p.text })))),
     el("figcaption", { text: view.depth_said }));
 };
 

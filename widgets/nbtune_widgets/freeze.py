@@ -116,7 +116,8 @@ class FreezePanel(Panel):
             "unmeasured": self._prices is None or None in self._prices.live,
             "depth": depths,
             "depth_said": "" if self._depth is None else repr(self._depth),
-            "head": [*_HEAD, *(["linear probe before it"] if probes else [])],
+            "probed": "linear probe" if self._depth is None else self._depth.named("linear probe"),
+            "head": [*_HEAD, *([self._depth.named("linear probe before it")] if probes else [])],
             "rows": [_row(group, probes, at) for at, group in enumerate(groups)],
         }
 
@@ -155,7 +156,14 @@ class FreezePanel(Panel):
     def _depths(self, names: list[str]) -> list[dict[str, Any]]:
         places = [] if self._depth is None else self._depth.places
         return [
-            {"at": names.index(p.first), "value": p.accuracy.value, "low": p.accuracy.low, "high": p.accuracy.high}
+            {
+                "at": names.index(p.first),
+                "value": p.score.value,
+                "low": p.score.low,
+                "high": p.score.high,
+                "text": p.brief,
+                "whole": p.whole,
+            }
             for p in places
             if p.first in names
         ]
@@ -179,7 +187,7 @@ def _row(group: dict[str, Any], probes: dict[int, dict[str, Any]], at: int) -> l
     state = "❄ still" if group["still"] else "▲ trains"
     spent = "" if group["ms"] is None else f"{group['ms']:.{1 if group['ms'] < 10 else 0}f} ms"
     probe = probes.get(at)
-    read = "" if probe is None else f"{probe['value']:.3f} [{probe['low']:.3f}, {probe['high']:.3f}]"
+    read = "" if probe is None else probe["whole"]
     return [group["name"], state, group["count"], group["norms"], group["lr"], spent, group["out"], group["slope"],
             group["held"] or group["odd"], *([read] if probes else [])]  # fmt: skip
 
