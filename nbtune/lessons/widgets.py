@@ -36,9 +36,7 @@ def _steer(tuner: Tuner) -> str | None:
     names, first = [group.name for group in tuner.groups], tuner.plan.first
     if first != names[-2]:
         way = "right" if names.index(first) < len(names) - 2 else "left"
-        return (
-            f"{first} is the first group that trains. Move the ice line to the {way}, until one group joins the head."
-        )
+        return f"{first} is the first group that trains. Move the ice line to the {way}: one group joins the head."
     curve = tuner.curve
     if curve is None:
         return "the ice line is right. No range test was made of it yet: which button makes one?"
@@ -66,8 +64,8 @@ steer = Exercise(
     "may learn, and make that the rate of the next training. Give the Tuner.",
     takes=a("a Tuner", Tuner),
     look=_steer,
-    right="the panels wrote it into the Tuner, where code finds it: its plan, its curve and its rate. The order counts, "
-    "since a curve is of the plan that it was measured for.",
+    right="the panels wrote it into the Tuner, where code finds it: its plan, its curve and its rate. The order "
+    "counts, since a curve is of the plan that it was measured for.",
     hints=(
         "First the ice line: in the freeze panel, click the last group before the head.",
         "Then press Find in the learning-rate panel. A curve from before the line was moved is grey.",
@@ -97,7 +95,7 @@ def _relabel(marks: Any) -> str | None:
         if item not in _WRONG:
             return f"{item} is marked, and its label was right: what the model reads is only a proposal. Look again."
         if what == "exclude":
-            return f"{item} is left out. Its label is wrong, but what it shows can be read; then a right label is worth more."
+            return f"{item} is left out. Its label is wrong, but what it shows can be read: then say what it is."
         if label != _WRONG[item][1]:
             return f"{item} had a wrong label, and {label!r} is not what it shows either."
         right += 1
@@ -108,15 +106,15 @@ def _relabel(marks: Any) -> str | None:
 
 relabel = Exercise(
     name="widgets.relabel",
-    question="Five training labels of this task are wrong. Find them in the browser, give each the class that its picture "
-    "shows, and touch none that is right. Give browser.marks.",
+    question="Five training labels of this task are wrong. Find them in the browser, give each the class that its "
+    "picture shows, and touch none that is right. Give browser.marks.",
     takes=Kind("the marks of a browser, a frame with the columns split, item, what and label", _marks),
     look=_relabel,
     right="the loss put the wrong labels first, and right ones that are hard to read behind them. To tell one from the "
     "other you had to look.",
     hints=(
         "In the panel, choose the order by loss: the doubtful come first.",
-        "A tile says its label and what the model reads instead. The picture decides between them; two of the first seven are right.",
+        "A tile says its label and what the model reads instead. The picture decides; two of the first seven are right.",
         "Click a tile, then Is … with the class that you see. In code: browser.mark(item, label).",
     ),
     code="""

@@ -30,8 +30,10 @@ def marked(*marks, task=None):
 LINE, FIND, USE = ("freeze_to", 4), ("find",), ("use",)
 FOUND = [("digits/0036", "0"), ("digits/0485", "1"), ("digits/1023", "4"), ("digits/1270", "2"), ("digits/1711", "7")]
 
+OTHER = nt.tasks.digits(shots=1, seed=5)
+
 RIGHT = {
-    "steer": [lambda: steered(LINE, FIND, USE), lambda: steered(FIND, USE, LINE, FIND, USE)],
+    "steer": [lambda: steered(LINE, FIND, USE), lambda: steered(("freeze_to", 5), FIND, USE, LINE, FIND, USE)],
     "relabel": [lambda: marked(*FOUND), lambda: marked(("digits/0036", "8"), *FOUND)],
 }
 WRONG = {
@@ -50,7 +52,7 @@ WRONG = {
         (lambda: marked(*FOUND, ("digits/1146", "3")), "its label was right"),
         (lambda: marked(*FOUND[:4], ("digits/1711",)), "left out"),
         (lambda: marked(*FOUND[:4], ("digits/1711", "9")), "digits/1711"),
-        (lambda: marked(("digits/0002", "1"), task=nt.tasks.digits(shots=1, seed=5)), "another one"),
+        (lambda: marked((OTHER.train.ids[0], "1"), task=OTHER), "another one"),
         (lambda: [["train", "digits/1711", "label", "7"]], "a frame"),
     ],
 }
