@@ -182,9 +182,17 @@ def _cell_problems(cell: Node) -> list[str]:
         found.append("holds the result and has no text")
     if "raises-exception" not in tags and any(out["output_type"] == "error" for out in outputs):
         found.append("holds an error")
+    if any(_untold(out) for out in outputs):
+        found.append("shows a picture whose only text is that it is one: nt.chart gives it a sentence")
     if path := _MACHINE_PATH.search(json.dumps([_hidden_images(out) for out in outputs])):
         found.append(f"shows a path of the machine it ran on: {path.group()}")
     return found
+
+
+def _untold(out: Node) -> bool:
+    """Whether an output's only text is the name of a figure's class."""
+    data = out.get("data", {})
+    return "text/html" not in data and _joined(data.get("text/plain", "")).startswith("<Figure size")
 
 
 def _hidden_images(out: Node) -> Node:

@@ -114,7 +114,7 @@ relabel = Exercise(
     "other you had to look.",
     hints=(
         "In the panel, choose the order by loss: the doubtful come first.",
-        "A tile says its label and what the model reads instead. The picture decides; two of the first seven are right.",
+        "A tile says its label, and what the model reads instead. Look: two of the first seven are right.",
         "Click a tile, then Is … with the class that you see. In code: browser.mark(item, label).",
     ),
     code="""
