@@ -145,8 +145,13 @@ def keep_stable(new: Node, stored: Node) -> Node:
     for cell in new["cells"]:
         old = before.get(cell["id"])
         if old and _told(cell["outputs"]) == _told(old["outputs"]):
-            cell["outputs"] = old["outputs"]
+            cell["outputs"] = [_counted(out, cell.get("execution_count")) for out in old["outputs"]]
     return new
+
+
+def _counted(out: Node, count: int | None) -> Node:
+    """An output of a cell that may stand elsewhere now."""
+    return {**out, "execution_count": count} if "execution_count" in out else out
 
 
 def _told(value: Any) -> Any:

@@ -62,6 +62,15 @@ def test_a_second_run_changes_nothing(stored: Path) -> None:
     assert stored.read_text() == before
 
 
+def test_a_cell_put_in_between_leaves_the_notebook_fit_to_store(altered: Callable[..., Path]) -> None:
+    path = altered("cell-0", lambda cell: None)
+    notebook = json.loads(path.read_text())
+    notebook["cells"].insert(1, {**notebook["cells"][1], "id": "more", "source": "2 + 2"})
+    path.write_text(json.dumps(notebook))
+    assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
+    assert problems(path.read_text()) == []
+
+
 def test_a_changed_result_is_stored(altered: Callable[..., Path]) -> None:
     path = altered("cell-2", lambda cell: cell["outputs"][0]["data"].update({"text/plain": "46"}))
     assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
