@@ -65,7 +65,8 @@ def test_a_second_run_changes_nothing(stored: Path) -> None:
 def test_a_cell_put_in_between_leaves_the_notebook_fit_to_store(altered: Callable[..., Path]) -> None:
     path = altered("cell-0", lambda cell: None)
     notebook = json.loads(path.read_text())
-    notebook["cells"].insert(1, {**notebook["cells"][1], "id": "more", "source": "2 + 2"})
+    new = {"id": "more", "source": "2 + 2", "execution_count": None, "outputs": []}
+    notebook["cells"].insert(1, {**notebook["cells"][1], **new})
     path.write_text(json.dumps(notebook))
     assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
     assert problems(path.read_text()) == []
