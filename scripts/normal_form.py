@@ -131,7 +131,8 @@ def _hidden(value: Any, paths: dict[str, str]) -> Any:
         for path in sorted(paths, key=len, reverse=True):
             if len(path) > 1:  # a home of "/" hides nothing
                 value = re.sub(rf"{re.escape(path)}(?!\w)", paths[path], value)
-        return _CELL_FILE.sub("<cell>", value)
+        # A picture inside HTML is one word of many thousand letters, in which the search is quadratic.
+        return _CELL_FILE.sub("<cell>", value) if "ipykernel_" in value else value
     return value
 
 
