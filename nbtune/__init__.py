@@ -14,6 +14,7 @@ from nbtune.interrupts import shielded
 if TYPE_CHECKING:
     import nbtune_widgets as widgets
     from nbtune import bodies, lessons, rates, recipes, tasks
+    from nbtune._display import chart
     from nbtune.bundle import Model, load
     from nbtune.cache.features import features
     from nbtune.errors import NbtuneError
@@ -47,6 +48,7 @@ _HOMES = {
     "Still": "freeze",
     "Task": "tasks",
     "Tuner": "tuner",
+    "chart": "_display",
     "features": "cache.features",
     "load": "bundle",
     "resume": "tuner.resume",
@@ -79,6 +81,7 @@ __all__ = [
     "Tuner",
     "__version__",
     "bodies",
+    "chart",
     "features",
     "lessons",
     "load",

@@ -41,6 +41,13 @@ def chart(sentence: str, width: float = 7.0, height: float = 3.2, **grid: Any) -
     """A chart of `width` × `height` inches and its axes; `grid` goes to `Figure.subplots`.
 
     The sentence is the chart's text: what a reader without the picture should know.
+
+    Example:
+        >>> import nbtune as nt
+        >>> figure, ax = nt.chart("The loss falls from 2 to 1.", height=2)
+        >>> _ = ax.plot([2, 1])
+        >>> figure
+        The loss falls from 2 to 1.
     """
     figure = Chart(figsize=(width, height), layout="constrained", facecolor="white")
     figure.sentence = sentence

@@ -131,7 +131,8 @@ def _hidden(value: Any, paths: dict[str, str]) -> Any:
         for path in sorted(paths, key=len, reverse=True):
             if len(path) > 1:  # a home of "/" hides nothing
                 value = re.sub(rf"{re.escape(path)}(?!\w)", paths[path], value)
-        return _CELL_FILE.sub("<cell>", value)
+        # A picture inside HTML is one word of many thousand letters, in which the search is quadratic.
+        return _CELL_FILE.sub("<cell>", value) if "ipykernel_" in value else value
     return value
 
 
@@ -145,8 +146,13 @@ def keep_stable(new: Node, stored: Node) -> Node:
     for cell in new["cells"]:
         old = before.get(cell["id"])
         if old and _told(cell["outputs"]) == _told(old["outputs"]):
-            cell["outputs"] = old["outputs"]
+            cell["outputs"] = [_counted(out, cell.get("execution_count")) for out in old["outputs"]]
     return new
+
+
+def _counted(out: Node, count: int | None) -> Node:
+    """An output of a cell that may stand elsewhere now."""
+    return {**out, "execution_count": count} if "execution_count" in out else out
 
 
 def _told(value: Any) -> Any:
@@ -182,9 +188,17 @@ def _cell_problems(cell: Node) -> list[str]:
         found.append("holds the result and has no text")
     if "raises-exception" not in tags and any(out["output_type"] == "error" for out in outputs):
         found.append("holds an error")
+    if any(_untold(out) for out in outputs):
+        found.append("shows a picture whose only text is that it is one: nt.chart gives it a sentence")
     if path := _MACHINE_PATH.search(json.dumps([_hidden_images(out) for out in outputs])):
         found.append(f"shows a path of the machine it ran on: {path.group()}")
     return found
+
+
+def _untold(out: Node) -> bool:
+    """Whether an output's only text is the name of a figure's class."""
+    data = out.get("data", {})
+    return "text/html" not in data and _joined(data.get("text/plain", "")).startswith("<Figure size")
 
 
 def _hidden_images(out: Node) -> Node:

@@ -1,5 +1,7 @@
-"""Execute, store, check and test the notebooks: `scripts/notebooks.py run|store|check|test|hosted [NOTEBOOK ...]`.
+"""Execute, store, check and test notebooks: `scripts/notebooks.py run|store|check|test|twice|hosted [NOTEBOOK ...]`.
 
+`twice` runs a notebook from top to bottom and again in the same kernel: what is compared must be the same both times,
+and as stored.
 `hosted` puts the cell that Colab and Kaggle need into notebooks without running them; `store` does so too.
 Every command but `check` and `hosted` works on a copy in an emptied folder under runs/, so that what a notebook
 writes beside itself never meets what an earlier run left.
@@ -25,7 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbconvert import HTMLExporter
 
 import hosted
-from normal_form import NOISE, RESULT, ROOT, Node, dumps, keep_stable, normalise, problems, text_of
+from normal_form import CHECK, NOISE, RESULT, ROOT, Node, denoise, dumps, keep_stable, normalise, problems, text_of
 
 CELL_SECONDS = 120  # a notebook takes less than 90 s on two cores, so no cell may take more
 # Pictures and HTML are there for the eye. nbval leaves pictures out; HTML is a text that opens with a tag.
@@ -35,7 +37,7 @@ _HTML = (r"\A\s*<\w[\s\S]*\Z", "<html>")
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0 only if every notebook did well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "store", "check", "test", "hosted"))
+    parser.add_argument("command", choices=("run", "store", "check", "test", "twice", "hosted"))
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in notebooks/")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where copies and results go")
     parser.add_argument("--timeout", type=int, default=CELL_SECONDS, help="seconds a cell may take")
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return max(put_cell(path) for path in notebooks)
     if given.command == "test":
         return test(notebooks, given.runs, given.timeout)
-    work = run if given.command == "run" else store
+    work = {"run": run, "store": store, "twice": twice}[given.command]
     return max(work(path.resolve(), given.runs.resolve(), given.timeout) for path in notebooks)
 
 
@@ -121,6 +123,36 @@ def test(notebooks: list[Path], runs: Path, timeout: int) -> int:
         environment["OMP_NUM_THREADS"] = "1"
     command = [sys.executable, "-m", "pytest", *options, *map(str, copies)]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def twice(path: Path, runs: Path, timeout: int) -> int:
+    """Run all cells of a copy, then all again in the same kernel; print which texts are not the same."""
+    folder = fresh(path, runs / "twice" / short_name(path))
+    stored = normalise(json.loads(path.read_text(encoding="utf-8")))
+    (folder / path.name).write_text(dumps({**stored, "cells": stored["cells"] * 2}), encoding="utf-8")
+    with executed(folder / path.name, timeout) as (notebook, error):
+        ran = normalise(notebook, hide={str(folder): "."})["cells"]
+    if error:
+        print(error, file=sys.stderr)
+        return 1
+    runs_of = {"stored": stored["cells"], "first run": ran[: len(ran) // 2], "second run": ran[len(ran) // 2 :]}
+    texts = {name: [plain(cell) for cell in cells] for name, cells in runs_of.items()}
+    compared = [CHECK in cell["metadata"].get("tags", ()) for cell in stored["cells"]]
+    wrong = 0
+    for at, cell in enumerate(stored["cells"]):
+        apart = {name: found[at] for name, found in texts.items()}
+        pairs = apart.values() if compared[at] else (apart["first run"], apart["second run"])
+        if len(set(pairs)) > 1:
+            wrong += compared[at]
+            print(f"cell {cell['id']} ({'compared' if compared[at] else 'not compared'}) differs:")
+            print(*(f"  {name}: {text[:300]!r}" for name, text in apart.items()), sep="\n")
+    print(f"{path.name} ran twice: {sum(compared)} compared cells, {wrong} not the same.")
+    return int(wrong > 0)
+
+
+def plain(cell: Node) -> str:
+    """The text of a code cell without noise and HTML."""
+    return denoise(text_of(cell)) if cell["cell_type"] == "code" else ""
 
 
 def short_name(path: Path) -> str:

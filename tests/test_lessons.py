@@ -116,3 +116,14 @@ def test_values_show_themselves_escaped_and_without_colours() -> None:
 def test_an_unknown_notebook_is_named() -> None:
     with pytest.raises(AttributeError, match="known are"):
         nt.lessons.nonsense  # noqa: B018
+
+
+def test_panels_that_nobody_touched_are_no_attempt() -> None:
+    widgets = importlib.import_module("answers.widgets")
+    for exercise, make in ((nt.lessons.widgets.steer, widgets.steered), (nt.lessons.widgets.relabel, widgets.marked)):
+        assert exercise.check(make()).state == "not attempted"
+
+
+@pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_has_two_exercises_or_more(notebook: Path) -> None:
+    assert len(nt.lessons.exercises(re.sub(r"^\d+_", "", notebook.stem))) >= 2

@@ -62,6 +62,16 @@ def test_a_second_run_changes_nothing(stored: Path) -> None:
     assert stored.read_text() == before
 
 
+def test_a_cell_put_in_between_leaves_the_notebook_fit_to_store(altered: Callable[..., Path]) -> None:
+    path = altered("cell-0", lambda cell: None)
+    notebook = json.loads(path.read_text())
+    new = {"id": "more", "source": "2 + 2", "execution_count": None, "outputs": []}
+    notebook["cells"].insert(1, {**notebook["cells"][1], **new})
+    path.write_text(json.dumps(notebook))
+    assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
+    assert problems(path.read_text()) == []
+
+
 def test_a_changed_result_is_stored(altered: Callable[..., Path]) -> None:
     path = altered("cell-2", lambda cell: cell["outputs"][0]["data"].update({"text/plain": "46"}))
     assert notebooks.main(["store", str(path), "--runs", str(path.parent / "runs")]) == 0
@@ -145,6 +155,10 @@ def test_a_cell_that_raises_or_takes_too_long_fails(
         (lambda cell: cell["metadata"].update(execution={"iopub.execute_input": "2026"}), "normal form"),
         (lambda cell: cell.update(outputs=[]), "has no output"),
         (lambda cell: cell["outputs"][0]["data"].update({"text/plain": "/home/ada/x"}), "/home/ada"),
+        (
+            lambda cell: cell["outputs"][0]["data"].update({"text/plain": "<Figure size 700x320>"}),
+            "nt.chart",
+        ),
         (
             lambda cell: cell["outputs"].append({"output_type": "error", "ename": "E", "evalue": "", "traceback": []}),
             "holds an error",
@@ -237,3 +251,24 @@ def test_an_output_is_kept_when_only_its_noise_changed() -> None:
     old = notebook("fit   3.1 s  accuracy 0.97")
     assert keep_stable(notebook("fit  12.4 s  accuracy 0.97"), old) == old
     assert keep_stable(notebook("fit  12.4 s  accuracy 0.98"), old) != old
+
+
+# Twice in one kernel
+
+
+def test_a_notebook_that_says_the_same_again_passes(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert notebooks.main(["twice", str(stored), "--runs", str(stored.parent / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert "cell 12 of 12" in said
+    assert "2 compared cells, 0 not the same" in said
+
+
+def test_a_cell_that_says_something_else_the_second_time_is_caught(
+    altered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = altered("cell-2", lambda cell: cell.update(source="total = globals().get('total', 44) + 1\ntotal"))
+    assert notebooks.main(["twice", str(path), "--runs", str(path.parent / "runs")]) == 1
+    assert (
+        "cell cell-2 (compared) differs:\n  stored: '45'\n  first run: '45'\n  second run: '46'"
+        in capsys.readouterr().out
+    )

@@ -1,4 +1,7 @@
-"""The line that puts own data into a notebook does: its code runs on a small folder of pictures."""
+"""The line that puts own data into a notebook does: its code runs on a small folder of pictures.
+
+Every notebook has such a line; two of them are about own data, and there the lines themselves are run.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -17,6 +22,9 @@ import nbtune as nt
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LINE = re.compile(r"```python\n(.*)\n")
+LINES = re.compile(r"```python\n(.*?)```", re.DOTALL)
+ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
+ABOUT = ("14_your_pictures", "15_your_table")  # own data are their subject
 NAMES, EACH = ("ant", "bee", "cat"), 12  # a class of its own for each of three real digits
 
 
@@ -35,7 +43,19 @@ def swapped(source: str, line: str) -> str:
     return source.replace(named[0], line)
 
 
-WITH = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if "own-data" in cells(path)]
+WITH = [path for path in ALL if path.stem not in ABOUT]
+
+
+@pytest.mark.parametrize("notebook", ALL, ids=lambda path: path.stem)
+def test_every_notebook_says_which_line_puts_own_data_in(notebook: Path) -> None:
+    every = cells(notebook)
+    assert "own-data" in every, "a cell own-data holds the line for own data"
+    found = LINE.search(text(every["own-data"]))
+    assert found, "the cell own-data holds a line of Python"
+    if notebook.stem not in ABOUT:
+        assert swapped(text(every["data"]), found[1]) != text(every["data"])
+        named = [name for name, cell in every.items() if re.search(r"nt\.tasks\.digits\(", text(cell))]
+        assert next(name for name in named if every[name]["cell_type"] == "code") == "data"
 
 
 @pytest.fixture
@@ -82,6 +102,31 @@ def test_the_line_for_own_data_works(notebook: Path, pictures: Path) -> None:
             exec(compile(source, f"{notebook.stem}: {name}", "exec"), space)
         if name == "data":
             assert space["task"].vocab == NAMES
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """my.csv beside the notebook: patients with several rows each, a ward, two numbers with gaps, an outcome."""
+    draw, rows = np.random.RandomState(0), 160
+    age, outcome = draw.normal(size=rows), draw.rand(rows) < 0.4
+    frame = pd.DataFrame({"patient": np.arange(rows) // 4, "ward": draw.randint(1, 4, rows), "age": age})
+    frame["marker"] = np.where(draw.rand(rows) < 0.2, np.nan, outcome + draw.normal(size=rows))
+    frame["outcome"] = np.where(outcome, "ill", "well")
+    frame.to_csv(tmp_path / "my.csv", index=False)
+    return tmp_path / "my.csv"
+
+
+@pytest.mark.notebooks
+@pytest.mark.parametrize("name", ABOUT)
+@pytest.mark.usefixtures("short", "pictures", "table")
+def test_the_lines_for_own_data_work_by_themselves(name: str) -> None:
+    found = LINES.search(text(cells(NOTEBOOKS / f"{name}.ipynb")["own-data"]))
+    assert found
+    space: dict[str, object] = {"nt": nt, "pd": pd}
+    exec(found[1], space)
+    report, task = space["report"], space["task"]
+    assert isinstance(report, nt.Report)
+    assert len(report.targets) == len(task.test) > 0
 
 
 def test_a_cell_that_names_no_data_or_two_is_refused() -> None:

@@ -1,11 +1,11 @@
-"""Exercise of 00_quickstart: one image a class."""
+"""Exercises of 00_quickstart: one image a class; first the head, then all at rates that fit their depth."""
 
 from __future__ import annotations
 
 from nbtune.lessons.exercise import Exercise, a
 from nbtune.tuner import Tuner
 
-__all__ = ["one_shot"]
+__all__ = ["head_first", "one_shot"]
 
 ENOUGH = 1.5  # validation loss; guessing among ten classes gives ln 10 = 2.3
 
@@ -44,5 +44,52 @@ task = nt.tasks.digits(shots=1, seed=0)
 answer = nt.Tuner(task.learner("letters", seed=0), seed=0)
 answer.freeze()
 answer.fit(40, 5e-3)
+""",
+)
+
+
+TIMES = 100  # the head's rate over the stem's
+
+
+def _head_first(tuner: Tuner) -> str | None:
+    if not len(tuner.history):
+        return "it has not been trained yet."
+    first, last = tuner.history.phases[0], tuner.history.phases[-1]
+    if any(rate for rate in list(first.rates.values())[:-1]):
+        return f"its first training moved {first.trains}. What should train alone first, and what has to be still then?"
+    if not all(last.rates.values()):
+        return f"in its last training only {last.trains} learned. Which verb lets every group train?"
+    slow, fast = last.rates[tuner.groups[0].name], last.rates[tuner.groups[-1].name]
+    if slow == fast:
+        return f"all groups learned at {fast:.2g}. A slice gives the first group one rate and the head another."
+    if slow > fast:
+        return "the stem learned faster than the head. Which of them has more to unlearn?"
+    if not 0.9 * TIMES < fast / slow < 1.1 * TIMES:
+        return f"the head learned {fast / slow:.3g} times as fast as the stem."
+    return None
+
+
+head_first = Exercise(
+    name="quickstart.head_first",
+    question="Train the head on a still body; then everything, the head a hundred times as fast as the stem. Give the "
+    "Tuner.",
+    takes=a("a Tuner", Tuner),
+    look=_head_first,
+    right="the new head is no longer random when the body begins to move, and what serves letters and digits alike "
+    "hardly moves at all.",
+    hints=(
+        "Two trainings of one Tuner: the history keeps both.",
+        "freeze, fit, unfreeze, fit.",
+        "The second fit takes lr=slice(low, high): low is the stem's, high the head's.",
+    ),
+    code="""
+import nbtune as nt
+
+task = nt.tasks.digits(shots=5, seed=0)
+answer = nt.Tuner(task.learner("letters", seed=0), seed=0)
+answer.freeze()
+answer.fit(10, 5e-3)
+answer.unfreeze()
+answer.fit(2, slice(1e-5, 1e-3))
 """,
 )
