@@ -78,7 +78,7 @@ def test_every_cell_opens_exactly_its_items(images: bool) -> None:
             shown = panel.listed
             wanted = np.flatnonzero((r.targets == t) & (r.predicted == p))
             assert sorted(int(row[0]) for row in shown["rows"]) == wanted.tolist()
-            assert (shown["pixels"] is not None) == images
+            assert (shown["tiles"] is not None) == images
             assert eval(panel.code, {"report": r})["index"].tolist() == [int(row[0]) for row in shown["rows"]]
 
 

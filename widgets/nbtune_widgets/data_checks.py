@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbtune import Tuner
 from nbtune.errors import InputError, InputTypeError, TrainingError, nearest
 
-__all__ = ["busy_model", "check", "check_page", "never_on_test", "no_mark", "no_model", "no_task"]
+__all__ = ["busy_model", "check", "check_page", "need_model", "never_on_test", "no_mark", "no_task"]
 
 
 def check(name: str, value: Any, known: Sequence[Any]) -> None:
@@ -65,9 +66,11 @@ def no_mark(item: Any, split: str, example: str) -> InputError:
     )
 
 
-def no_model(what: str) -> InputError:
-    """The error for what needs a model where there is none."""
-    return InputError(
+def need_model(model: Tuner | None, what: str) -> Tuner:
+    """The model; raises InputError where there is none."""
+    if model is not None:
+        return model
+    raise InputError(
         f"show({what}) without a model.",
         rule="losses and inputs come from a model.",
         likely="the browser was made with the task alone.",
