@@ -19,7 +19,7 @@ const axes = ({ x, y, from, to, low, high }, wide) => {
     ...decades.flatMap((power) => [
       svg("line", { class: "nbt-grid", x1: x(10 ** power), x2: x(10 ** power), y1: TOP, y2: HIGH - FOOT }),
       label(x(10 ** power), HIGH - FOOT + 15, `1e${power}`, "middle")]),
-    ...across(ticks(low, high, 4), y, LEFT, wide - RIGHT),
+    ...across(ticks(low, high, 5), y, LEFT, wide - RIGHT),
     label(LEFT, HIGH - 6, "learning rate (log)"), label(LEFT - 6, TOP - 14, "loss", "end")];
 };
 
