@@ -9,7 +9,7 @@ const scales = (view, wide) => {
   const [low, high] = view.curve?.limits ?? [0, 1];
   const x = (lr) => LEFT + ((wide - LEFT - RIGHT) * (Math.log10(lr) - from)) / (to - from || 1);
   const y = (loss) => Math.max(TOP - 8, HIGH - FOOT - ((HIGH - FOOT - TOP) * (loss - low)) / (high - low || 1));
-  return { x, y, from, to, low, high, back: (px) => 10 ** (from + ((px - LEFT) * (to - from)) / (wide - LEFT - RIGHT)) };
+  return { x, y, from, to, low, high, room: wide - RIGHT, back: (px) => 10 ** (from + ((px - LEFT) * (to - from)) / (wide - LEFT - RIGHT)) };
 };
 
 const axes = ({ x, y, from, to, low, high }, wide) => {
@@ -23,7 +23,11 @@ const axes = ({ x, y, from, to, low, high }, wide) => {
     label(LEFT, HIGH - 6, "learning rate (log)"), label(LEFT - 6, TOP - 14, "loss", "end")];
 };
 
-const curveOf = (view, { x, y }) => {
+// A word right of a place, or left of it where there is no room.
+const beside = (x, gap, y, text, room, at = x) =>
+  (at + gap + 6.5 * text.length > room ? label(x - gap, y, text, "end") : label(x + gap, y, text));
+
+const curveOf = (view, { x, y, room }) => {
   const { lrs, middle, low, high, several } = view.curve ?? { lrs: [] };
   if (!lrs.length) return [];
   const points = (line) => line.map((loss, at) => [x(lrs[at]), y(loss)]);
@@ -34,7 +38,7 @@ const curveOf = (view, { x, y }) => {
     ...view.readings.map(([name, lr]) => svg("g", {}, svg("title", { text: `${name} ${rate(lr)}` }),
       svg("circle", { class: "nbt-dot", cx: x(lr), cy: y(at(lr)), r: 3.5 }))),
     ...(view.suggestion ? [svg("path", { class: "nbt-dot", d: `M${x(view.suggestion)},${HIGH - FOOT - 2} l-5,-9 h10 z` }),
-      label(x(view.suggestion) + 9, HIGH - FOOT - 4, `suggestion ${rate(view.suggestion)}`)] : [])];
+      beside(x(view.suggestion), 9, HIGH - FOOT - 4, `suggestion ${rate(view.suggestion)}`, room)] : [])];
 };
 
 // The rate of each group that trains, as ticks above the curve: close ones share a label.
@@ -50,7 +54,7 @@ const previews = (view, { x }) => {
   });
 };
 
-const marker = (model, view, which, { x, from, to, back }, node, moved) => {
+const marker = (model, view, which, { x, from, to, back, room }, node, moved) => {
   const lr = view[which], top = which === "top";
   const line = svg("g", { class: `nbt-marker nbt-${which}`, role: "slider", tabindex: 0, "data-key": which,
     "aria-label": top ? "Top rate" : "Base rate",
@@ -60,7 +64,7 @@ const marker = (model, view, which, { x, from, to, back }, node, moved) => {
       : { x: -12, y: TOP + 90, width: 24, height: HIGH - FOOT - TOP - 90 }), // so that equal rates can be parted
     svg("line", { class: "nbt-mark-line", y1: TOP - 8, y2: HIGH - FOOT, "stroke-dasharray": top ? undefined : "5 4" }),
     svg("circle", { cy: top ? TOP + 70 : TOP + 110, r: 7 }),
-    label(top ? 12 : -12, top ? TOP + 74 : TOP + 114, `${which} ${rate(lr)}`, top ? "start" : "end"));
+    top ? beside(0, 12, TOP + 74, `top ${rate(lr)}`, room, x(lr)) : label(-12, TOP + 114, `base ${rate(lr)}`, "end"));
   const now = (name) => aim(model, name, model.get("view")[name]);
   now(which);
   const say = (value) => {
