@@ -17,7 +17,7 @@ from nbtune_widgets import tiles
 from nbtune_widgets.by_loss import ByLoss
 from nbtune_widgets.data_checks import busy_model, check, check_page, need_model, never_on_test, no_mark, no_task
 from nbtune_widgets.marks import Marks, words
-from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, order
+from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, on_page, order, pages
 from nbtune_widgets.panel import Panel, escape, module, style
 
 __all__ = ["DataBrowser"]
@@ -93,9 +93,9 @@ class DataBrowser(Panel):
                     self._by_loss.measure(tuner)
         wanted = Shown(split, label, only, by, page, bool(as_input))
         every = self._order(wanted)
-        check_page(page, max(1, -(-len(every) // PAGE)))
+        check_page(page, pages(every))
         if as_input:  # may fail, and then nothing is changed
-            self._draw(every[(page - 1) * PAGE : page * PAGE], True)
+            self._draw(on_page(every, page), True)
         self._now = wanted
         given = {k: v for k, v in asdict(self._now).items() if v != getattr(Shown, k)}
         self._did(f"browser.show({', '.join(f'{name}={value!r}' for name, value in given.items())})")
@@ -131,7 +131,7 @@ class DataBrowser(Panel):
         """What the marks would change: an `Edit`; nothing is changed."""
         edit = self.task.edited(self.marks, dry_run=True)
         self._did("edit = task.edited(browser.marks, dry_run=True)", edit.sentence)
-        self._edit = edit
+        self._edit = edit  # any other act takes it away
         self.refresh()
         return edit
 
@@ -150,7 +150,7 @@ class DataBrowser(Panel):
 
     def ready(self) -> None:
         """Copies are looked for when the panel is in the page: that takes a second for many large pictures."""
-        assert self.copies is not None
+        _ = self.copies
         self.refresh()
 
     def _did(self, code: str, said: str = "") -> None:
@@ -175,10 +175,9 @@ class DataBrowser(Panel):
         return order(self.task, shown, self._marks.frame()["item"], copies, self._by_loss.losses)
 
     def look(self) -> dict[str, Any]:
-        now, every = self._now, self._order(self._now)
-        pages = max(1, -(-len(every) // PAGE))
-        now = self._now = replace(now, page=min(now.page, pages))  # marks that were taken away may empty the last one
-        page = every[(now.page - 1) * PAGE : now.page * PAGE]
+        every = self._order(self._now)
+        now = self._now = replace(self._now, page=min(self._now.page, pages(every)))  # the last one may be empty by now
+        page = on_page(every, now.page)
         self._draw(page, now.as_input)
         shown, edit = [self._tile(*place) for place in page], self._edit
         return {
@@ -186,7 +185,7 @@ class DataBrowser(Panel):
             "sentence": self._sentence(),
             "shown": {**asdict(now), "label": -1 if now.label is None else self.task.vocab.index(now.label)},
             "options": {"split": [*SPLITS, "all"], "only": ONLY, "by": BY},
-            "pages": pages, "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
+            "pages": pages(every), "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
             "model": self.model is not None, "marks": len(self._marks), "steps": self._marks.steps,
             "edit": None if edit is None else {"sentence": edit.sentence, "rows": _changes(edit)},
         }  # fmt: skip
@@ -214,13 +213,14 @@ class DataBrowser(Panel):
 
     def _as_input(self, page: Places) -> dict[str, Any]:
         """The page as the model gets it, a batch a split."""
-        found, said = {}, []
+        found: dict[str, Any] = {}
+        said = []
         for split in dict.fromkeys(split for split, _ in page):
             places = [at for other, at in page if other == split]
             batch = inputs(need_model(self.model, "as_input=True").learn, self.task, split, places)
+            names = (getattr(self.task, split).ids[at] for at in places)
+            found |= dict(zip(names, tiles.of_inputs(batch), strict=True))
             said.append(batch.sentence)
-            for at, picture in zip(places, tiles.of_inputs(batch), strict=True):
-                found[getattr(self.task, split).ids[at]] = picture
         self._input_said = " ".join(dict.fromkeys(said))
         return found
 
@@ -228,9 +228,9 @@ class DataBrowser(Panel):
         task, parts = self.task, [f"{len(getattr(self.task, split)):,} {split}" for split in SPLITS]
         counts = self.classes["counts"]["train"]
         spread = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-        said = [f"{', '.join(parts[:-1])} and {parts[-1]} items; {len(task.vocab):,} classes of {spread} in train."]
-        said += [self._copies.sentence if self._copies is not None else "", self._by_loss.sentence]
-        return " ".join(filter(None, said))
+        known = f"{', '.join(parts[:-1])} and {parts[-1]} items; {len(task.vocab):,} classes of {spread} in train."
+        copies = "" if self._copies is None else self._copies.sentence
+        return " ".join(filter(None, [known, copies, self._by_loss.sentence]))
 
     def static(self) -> str:
         marks = self.marks
@@ -241,9 +241,8 @@ class DataBrowser(Panel):
         return f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p>{items}{table}"
 
 
-def _changes(edit: Edit) -> list[list[str]]:
-    found = edit.frame().head(20)
-    return [[str(cell) for cell in row] for row in found[["item", "split", "now", "what", "label"]].values]
+def _changes(edit: Edit) -> Any:
+    return edit.frame().head(20)[["item", "split", "now", "what", "label"]].astype(str).to_numpy().tolist()
 
 
 def _tuner(task: Task, model: Any) -> Tuner | None:

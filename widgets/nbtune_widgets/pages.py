@@ -10,7 +10,7 @@ import numpy as np
 from nbtune import Task
 from nbtune.tasks.copies import Copies
 
-__all__ = ["BY", "ONLY", "PAGE", "SPLITS", "Places", "Shown", "order"]
+__all__ = ["BY", "ONLY", "PAGE", "SPLITS", "Places", "Shown", "on_page", "order", "pages"]
 
 PAGE = 48  # items
 SPLITS = ("train", "valid", "test")
@@ -50,6 +50,16 @@ def order(task: Task, shown: Shown, marked: Any, copies: Copies | None, losses: 
         group = {p.item: number for number, g in enumerate(copies.groups if copies else ()) for p in g}
         found.sort(key=lambda place: group[getattr(task, place[0]).ids[place[1]]])
     return found
+
+
+def pages(every: Places) -> int:
+    """How many pages these places fill; of none, one that is empty."""
+    return max(1, -(-len(every) // PAGE))
+
+
+def on_page(every: Places, number: int) -> Places:
+    """The places of a page; pages count from 1."""
+    return every[(number - 1) * PAGE : number * PAGE]
 
 
 def _ids(copies: Copies | None, only: str) -> set[str]:
