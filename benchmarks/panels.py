@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from playwright.sync_api import Locator, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser.conftest import ARGUMENTS, NAMES, Open, opening  # noqa: E402
+from browser.conftest import ARGUMENTS, Open, opening, program  # noqa: E402
 from browser.lab import Lab, OpenNotebook  # noqa: E402
 from browser.panels import box_of, clock, notebook, took  # noqa: E402
 
@@ -148,9 +147,8 @@ def measured(open_copy: Open, folder: Path, repeats: int) -> dict[str, list[floa
 @contextmanager
 def driven(folder: Path) -> Iterator[Open]:
     """A JupyterLab and a Chromium; a function that opens notebooks in them."""
-    chromium = next(filter(None, map(shutil.which, NAMES)))
     with sync_playwright() as playwright, Lab(folder) as lab:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
         with opening(browser, lab) as open_copy:
             yield open_copy
         browser.close()

@@ -33,15 +33,20 @@ Open = Callable[[Path], OpenNotebook]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests; each gets a context of its own."""
+def program() -> str:
+    """Where Chromium is. Without one a test is skipped; in CI it fails."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say(f"no Chromium here ({', '.join(NAMES)}): install Debian's chromium to drive JupyterLab")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests; each gets a context of its own."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
         yield chromium
         chromium.close()
 

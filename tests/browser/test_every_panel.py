@@ -148,6 +148,40 @@ def test_each_says_what_it_does_to_a_screen_reader(book: OpenNotebook) -> None:
             assert control.evaluate(named), (kind, control.evaluate("e => e.outerHTML"))
 
 
+def test_what_moves_fast_is_read_out_once_it_rests(book: OpenNotebook) -> None:
+    found = panel(book, "finder")
+    rest(book, found)
+    found.get_by_role("slider", name="Top rate").focus()
+    found.page.wait_for_timeout(1000)
+    found.evaluate(
+        """e => { window.words = window.moves = 0;
+        const count = (node, name, what) => new MutationObserver(() => { window[name] += 1; }).observe(node, what);
+        count(e.querySelector(".nbt-said"), "words", { childList: true, characterData: true, subtree: true });
+        count(e.querySelector(".nbt-line"), "moves", { childList: true }); }"""
+    )
+    for _ in range(12):
+        found.page.keyboard.press("ArrowLeft")
+        found.page.wait_for_timeout(60)
+    expect(found.get_by_role("status")).to_contain_text("base")
+    found.page.wait_for_timeout(1000)
+    words, moves = found.evaluate("() => [window.words, window.moves]")
+    assert 1 <= words < moves / 2, (words, moves)
+
+
+def test_colour_is_never_the_only_sign(book: OpenNotebook) -> None:
+    cards = panel(book, "freeze")
+    book.in_kernel("odd.freeze_to(-1)")
+    expect(cards.locator(".nbt-still")).to_have_count(2)
+    assert cards.locator(".nbt-still .nbt-mark").all_inner_texts() == ["❄", "❄"]
+    assert cards.locator(".nbt-live .nbt-mark").all_inner_texts() == ["▲"]
+    hatched = "e => getComputedStyle(e).backgroundImage"
+    assert cards.locator(".nbt-still").first.evaluate(hatched) != cards.locator(".nbt-live").first.evaluate(hatched)
+    lines = panel(book, "monitor")
+    dashes = "e => getComputedStyle(e).strokeDasharray"
+    assert lines.locator(".nbt-line-train").first.evaluate(dashes) == "none"
+    assert lines.locator(".nbt-line-valid").first.evaluate(dashes) != "none"
+
+
 def test_weights_changed_behind_them_are_seen_on_focus(book: OpenNotebook) -> None:
     book.add_and_run(
         "tuner.freeze(); tuner.lr_find(); _ = tuner.evaluate()\nfinder = nt.widgets.LRFinder(tuner)\nfinder"

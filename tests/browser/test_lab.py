@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import small_notebook
-from browser.conftest import opening
+from browser.conftest import opening, program
 from browser.lab import Lab, OpenNotebook
 
 pytestmark = pytest.mark.browser
@@ -80,3 +80,11 @@ def test_a_page_that_asks_another_machine_fails(browser: Browser, lab: Lab, smal
     ask = "url => fetch(url, { signal: AbortSignal.timeout(2000) }).then(() => true, () => false)"
     with pytest.raises(AssertionError, match=r"192\.0\.2\.1"), opening(browser, lab) as open_copy:
         assert not open_copy(small).page.evaluate(ask, "http://192.0.2.1/")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_in_ci_a_missing_browser_fails(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(outcome, match="no Chromium here"):
+        program()

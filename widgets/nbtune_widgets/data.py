@@ -15,7 +15,7 @@ from nbtune.tasks.copies import Copies
 from nbtune.tasks.edited import Edit, Mark
 from nbtune_widgets import tiles
 from nbtune_widgets.by_loss import ByLoss
-from nbtune_widgets.data_checks import busy_model, check, check_page, need_model, never_on_test, no_mark, no_task
+from nbtune_widgets.data_checks import busy_model, check, check_page, check_task, need_model, never_on_test, no_mark
 from nbtune_widgets.marks import Marks, words
 from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, on_page, order, pages
 from nbtune_widgets.panel import Panel, escape, module, style
@@ -37,16 +37,13 @@ class DataBrowser(Panel):
 
     def __init__(self, task: Task, model: Any = None) -> None:
         super().__init__()
-        several = getattr(task, "kind", "single") != "single"
-        if several or not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
-            raise no_task(task)
-        self.task, self._marks, self._now = task, Marks(), Shown()
+        check_task(task)
+        self.task, self._marks, self._now, self._input_said = task, Marks(), Shown(), ""
         self._at = {name: (split, i) for split in SPLITS for i, name in enumerate(getattr(task, split).ids)}
         self._copies: Copies | None = None
         self._twins: dict[str, Any] = {}  # the items with the same content, by id
         self._edit: Edit | None = None
         self._drawn: tuple[Places, bool] | None = None
-        self._input_said = ""
         counts = {s: np.bincount(getattr(task, s).y, minlength=len(task.vocab)).tolist() for s in SPLITS}
         self.classes = {"names": [str(name) for name in task.vocab], "counts": counts}
         self.model = _tuner(task, model)
