@@ -26,6 +26,7 @@ def test_it_shows_the_plan_of_now() -> None:
     assert panel.view["sentence"] == repr(tuner.plan)
     assert shown(panel) == [True, True, False, False]
     assert panel.view["spoken"].endswith("2 of 4 groups are still")
+    assert panel.view["share"] == f"{100 * tuner.plan.trainable / tuner.plan.total:.0f} %"
     assert [row[1] for row in panel.view["rows"]] == ["❄ still"] * 2 + ["▲ trains"] * 2
 
 

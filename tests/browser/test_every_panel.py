@@ -194,6 +194,20 @@ def test_weights_changed_behind_them_are_seen_on_focus(book: OpenNotebook) -> No
     expect(pad.locator(".nbt-bars")).not_to_have_text(before, use_inner_text=True)
 
 
+def test_where_no_click_comes_through_each_names_the_interrupt(book: OpenNotebook) -> None:
+    book.in_kernel("for one in shown: one.on_msg(one._asked, remove=True)")  # as if they were held back
+    try:
+        for kind in KINDS:
+            found = panel(book, kind)
+            found.locator(
+                ".nbt-foot button:not([aria-disabled]):not(.nbt-copy):not([data-key=button-file])"
+            ).first.click()
+            expect(found.get_by_role("status")).to_contain_text("Interrupt it with the notebook's ■ button")
+            expect(found.get_by_role("status")).to_be_visible()
+    finally:
+        book.in_kernel("for one in shown: one.on_msg(one._asked)")
+
+
 def test_panels_that_are_closed_take_nothing_with_them(book: OpenNotebook) -> None:
     page = book.page
     book.add_and_run("for one in [*shown, finder]: one.close()")
