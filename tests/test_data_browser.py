@@ -62,6 +62,7 @@ ACTS: dict[str, tuple[str, list[Any]]] = {
     "undo": ("undo", []),
     "redo": ("redo", []),
     "preview": ("preview", []),
+    "stop": ("stop", []),
 }
 
 
@@ -76,8 +77,10 @@ def test_the_line_of_code_does_the_same_as_the_control(name: str, tuner: nt.Tune
     asked(panels[0], act, *values)
     assert panels[0].error == {}
     said = panels[0].code
-    assert "browser." in said
-    exec(said, {"browser": panels[1], "task": TASK})
+    assert said == "tuner.stop()" if name == "stop" else "browser." in said
+    exec(said, {"browser": panels[1], "task": TASK, "tuner": tuner})
+    if name == "stop":
+        return
     if name == "preview":
         assert panels[0].view["edit"]["sentence"] == "train: 1 relabelled and 1 left out of 100."
         return
@@ -88,6 +91,10 @@ def test_the_line_of_code_does_the_same_as_the_control(name: str, tuner: nt.Tune
     assert panels[1].code == said
     for panel in panels:
         panel.close()
+
+
+def test_no_control_is_left_out_above(browser: Any) -> None:
+    assert {act for act, _ in ACTS.values()} == set(browser.acts())
 
 
 def test_marks_outlive_class_split_and_page_and_go_into_the_task(browser: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_every_cell_opens_exactly_its_items(images: bool) -> None:
             shown = panel.listed
             wanted = np.flatnonzero((r.targets == t) & (r.predicted == p))
             assert sorted(int(row[0]) for row in shown["rows"]) == wanted.tolist()
-            assert (shown["pixels"] is not None) == images
+            assert (shown["tiles"] is not None) == images
             assert eval(panel.code, {"report": r})["index"].tolist() == [int(row[0]) for row in shown["rows"]]
 
 
@@ -149,6 +150,29 @@ def test_two_reports_are_compared_and_other_items_are_refused() -> None:
     assert compared["said"] == repr(eval(compared["code"], {"report": first, "other": other}))
     with pytest.raises(InputError):
         Evaluation(first, made(n=50))
+
+
+class Broken:
+    """Pictures of which one cannot be read."""
+
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, at: int) -> Any:
+        if at == 7:
+            raise OSError("the file is truncated")
+        return np.zeros((8, 8), np.uint8)
+
+
+def test_a_picture_that_cannot_be_drawn_is_said_and_the_others_are_drawn() -> None:
+    one = replace(made(images=True), images=Broken())
+    panel = Evaluation(one)
+    ask(panel, "cell", int(one.targets[7]), int(one.predicted[7]))
+    assert panel.error == {}
+    tiles = dict(zip((row[0] for row in panel.listed["rows"]), panel.listed["tiles"], strict=True))
+    assert tiles.pop("7") == {"cannot": "OSError: the file is truncated"}
+    assert tiles
+    assert all(tile["src"].startswith("data:image/png") for tile in tiles.values())
 
 
 def test_a_thousand_classes_stay_a_small_message() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,16 @@ def test_it_draws_seldom_and_its_messages_stay_small(monkeypatch: pytest.MonkeyP
     assert len(drawn) < 30 * 4
     assert np.all(inner >= 0.09)
     assert len(panel.points) <= 600 * 5 * 4
+
+
+def test_the_memory_of_a_gpu_is_shown_where_there_is_one() -> None:
+    tuner, seen = begun(), []
+    panel = Monitor(tuner)
+    tuner.trace.watch(lambda: seen.append(tuner.trace.now))
+    tuner.fit(1)
+    now = next(one for one in seen if one is not None)
+    assert "GPU" not in panel._live(replace(now, memory=0))["facts"]
+    assert panel._live(replace(now, memory=2_100_000_000))["facts"].endswith(" · 2.1 GB on the GPU")
 
 
 def test_its_static_picture_is_drawn_anew_when_a_training_ends(monkeypatch: pytest.MonkeyPatch) -> None:

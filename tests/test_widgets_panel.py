@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nbtune_widgets import FreezePanel, LRFinder, Monitor
-from nbtune_widgets.panel import Panel, short
+from nbtune_widgets.panel import Panel
+from nbtune_widgets.words import short
 from panel_acts import Shown, ask, begun
 
 

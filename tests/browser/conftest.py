@@ -28,19 +28,25 @@ ARGUMENTS = (
     "--disable-dev-shm-usage",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
+LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
 Open = Callable[[Path], OpenNotebook]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def program() -> str:
+    """Where Chromium is. Without one a test is skipped; in CI it fails."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(f"no Chromium here ({', '.join(NAMES)}): install Debian's chromium to drive JupyterLab")
+    return path
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests; each gets a context of its own."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say(f"no Chromium here ({', '.join(NAMES)}): install Debian's chromium to drive JupyterLab")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=program(), args=ARGUMENTS)
         yield chromium
         chromium.close()
 
@@ -56,19 +62,20 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture
 def open_notebook(browser: Browser, lab: Lab) -> Iterator[Open]:
     """A function that opens a copy of a notebook in a fresh browser context."""
-    with _opening(browser, lab) as open_copy:
+    with opening(browser, lab) as open_copy:
         yield open_copy
 
 
 @pytest.fixture(scope="module")
 def open_once(browser: Browser, lab: Lab) -> Iterator[Open]:
     """The same for all tests of a file: its notebooks stay open until the last of them has ended."""
-    with _opening(browser, lab) as open_copy:
+    with opening(browser, lab) as open_copy:
         yield open_copy
 
 
 @contextmanager
-def _opening(browser: Browser, lab: Lab) -> Iterator[Open]:
+def opening(browser: Browser, lab: Lab) -> Iterator[Open]:
+    """Opens notebooks, and closes them; AssertionError where a page asked another machine for anything."""
     books: list[OpenNotebook] = []
     asked: list[str] = []
 
@@ -78,6 +85,7 @@ def _opening(browser: Browser, lab: Lab) -> Iterator[Open]:
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()  # other pages of the context may be of others' making, as nbconvert's is
         page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
         books.append(OpenNotebook(page, lab, path.name))
         return books[-1]
 
@@ -85,7 +93,7 @@ def _opening(browser: Browser, lab: Lab) -> Iterator[Open]:
     for book in books:
         book.shut_down()
         book.page.context.close()
-    outside = [url for url in asked if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:"))]
+    outside = [url for url in asked if not url.startswith(LOCAL)]
     assert outside == []
 
 

@@ -28,20 +28,18 @@ SETTINGS = {
         "checkForUpdates": False,
     },
 }
-# What each kernel runs first: a connection to anywhere but this machine is refused, and noted.
-OFFLINE = """
-def _offline():
-    import os, socket, sys
-    def hook(event, args):
-        if event == "socket.connect" and args[0].family in (socket.AF_INET, socket.AF_INET6):
-            if args[1][0] not in ("127.0.0.1", "::1", "localhost"):
-                with open(os.environ["NBTUNE_OUTSIDE"], "a") as file:
-                    print(args[1], file=file)
-                raise ConnectionRefusedError(f"the tests are offline: {args[1]}")
-    sys.addaudithook(hook)
-_offline()
-del _offline
+# What each kernel runs first: what it tries to reach outside this machine is refused, and noted.
+OFFLINE = """import sys
+sys.path.insert(0, {tests!r})
+import offline
+sys.path.pop(0)
+def _note(place):
+    with open({log!r}, "a") as file:
+        print(place, file=file)
+offline.refuse(_note)
+del sys, offline, _note
 """
+TESTS = Path(__file__).resolve().parents[1]
 # The cells of the notebook in front, as the front end holds them.
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells"
 
@@ -56,7 +54,7 @@ class Lab:
         self.notebooks.mkdir(parents=True, exist_ok=True)
         self.token, self.port = secrets.token_hex(16), _free_port()
         self.log = folder / "jupyterlab.log"
-        self.outside = folder / "outside.log"  # connections that kernels tried to make to other machines
+        self.outside = folder / "outside.log"  # what kernels tried to reach on other machines
 
     def __enter__(self) -> Lab:
         for name, values in SETTINGS.items():
@@ -65,7 +63,7 @@ class Lab:
             path.write_text(json.dumps(values))
         startup = self.folder / "ipython" / "profile_default" / "startup" / "00-offline.py"
         startup.parent.mkdir(parents=True, exist_ok=True)
-        startup.write_text(OFFLINE)
+        startup.write_text(OFFLINE.format(tests=str(TESTS), log=str(self.outside)))
         with self.log.open("w") as log:
             self._server = subprocess.Popen(
                 self._command(),
@@ -113,7 +111,7 @@ class Lab:
             "IPYTHONDIR": "ipython",
         }
         own = {name: str(self.folder / folder) for name, folder in folders.items()}
-        return {**os.environ, **own, "NBTUNE_OUTSIDE": str(self.outside)}
+        return {**os.environ, **own}
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds

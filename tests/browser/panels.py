@@ -173,13 +173,14 @@ def _axe_core() -> str:
 # How long an act takes until the page shows it
 
 
-def clock(panel: Locator, event: str, changes: str) -> None:
-    """Begin to measure at the next `event` in the panel, until the text of `changes` (a CSS selector) is another."""
+def clock(panel: Locator, event: str, *changes: str) -> None:
+    """Begin to measure at the next `event` in the panel, until all `changes` (CSS selectors) are drawn otherwise."""
     panel.evaluate(
         """(panel, [event, changes]) => { window.nbtTook = null;
-        const text = () => panel.querySelector(changes)?.outerHTML, before = text();
+        const drawn = () => changes.map(one => panel.querySelector(one)?.outerHTML), before = drawn();
         panel.addEventListener(event, () => { const began = performance.now(); const look = () => {
-          if (text() !== before) window.nbtTook = performance.now() - began; else setTimeout(look, 2); };
+          if (drawn().every((one, at) => one !== before[at])) window.nbtTook = performance.now() - began;
+          else setTimeout(look, 2); };
           look(); }, { once: true, capture: true }); }""",
         [event, changes],
     )

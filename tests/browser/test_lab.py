@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 import small_notebook
-from browser.lab import OpenNotebook
+from browser.conftest import opening, program
+from browser.lab import Lab, OpenNotebook
 
 pytestmark = pytest.mark.browser
 Open = Callable[[Path], OpenNotebook]
@@ -54,3 +56,35 @@ def test_a_run_that_does_not_end_is_given_up(open_notebook: Open, tmp_path: Path
     notebook = open_notebook(path)
     with pytest.raises(PlaywrightTimeout):
         notebook.run_all(seconds=1)
+
+
+OUT = """import socket
+for act in (lambda: socket.socket().connect(("192.0.2.1", 9)), lambda: socket.getaddrinfo("example.com", 80)):
+    try:
+        act()
+    except ConnectionRefusedError as error:
+        assert "offline" in str(error)
+    else:
+        raise AssertionError("it was not refused")"""
+
+
+def test_a_kernel_that_asks_another_machine_is_refused_and_seen(open_notebook: Open, tmp_path: Path, lab: Lab) -> None:
+    notebook = open_notebook(small_notebook.write(tmp_path / "out.ipynb", ((OUT, ()),)))
+    notebook.run_all(seconds=30)
+    assert notebook.errors() == []
+    assert lab.outside.read_text().split() == ["socket.connect", "192.0.2.1", "socket.getaddrinfo", "example.com"]
+    lab.outside.unlink()  # or the tests of this run would be said to have asked
+
+
+def test_a_page_that_asks_another_machine_fails(browser: Browser, lab: Lab, small: Path) -> None:
+    ask = "url => fetch(url, { signal: AbortSignal.timeout(2000) }).then(() => true, () => false)"
+    with pytest.raises(AssertionError, match=r"192\.0\.2\.1"), opening(browser, lab) as open_copy:
+        assert not open_copy(small).page.evaluate(ask, "http://192.0.2.1/")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_in_ci_a_missing_browser_fails(ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(outcome, match="no Chromium here"):
+        program()

@@ -65,6 +65,9 @@ def test_from_the_click_to_the_curve(opened: OpenNotebook, screenshots: Path) ->
     panel.get_by_role("button", name="Run again").click()
     says(panel, "curve = tuner.lr_find(seeds=3)")
     expect(panel.locator(".nbt-band")).to_have_count(1)
+    marks = panel.locator("g:has(> circle.nbt-dot) > title").evaluate_all("all => all.map(e => e.textContent)")
+    readings = panel.get_by_text("● readings:").inner_text().removeprefix("● readings: ").split(" · ")
+    assert sorted(marks) == sorted(readings)  # each is a small mark on the curve
     opened.wait_idle(10)
 
 

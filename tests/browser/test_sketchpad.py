@@ -64,12 +64,17 @@ def says(panel: Locator, code: str) -> None:
     expect(panel.locator("[data-nbtune-code]")).to_have_text(code)
 
 
-def agrees(book: OpenNotebook, panel: Locator, code: str) -> None:
-    """Running the line gives what the panel shows first, once it has read the last of a drawing."""
+def settle(panel: Locator) -> None:
+    """Wait until the last of a drawing is read."""
     seen, now = "", panel.locator(".nbt-bars").inner_text()
     while now != seen:
-        book.page.wait_for_timeout(500)
+        panel.page.wait_for_timeout(500)
         seen, now = now, panel.locator(".nbt-bars").inner_text()
+
+
+def agrees(book: OpenNotebook, panel: Locator, code: str) -> None:
+    """Running the line gives what the panel shows first, once it has read the last of a drawing."""
+    settle(panel)
     name, text = (panel.locator(f".nbt-bars tr:first-child {part}").inner_text() for part in ("th", "td:last-child"))
     book.in_kernel(
         f"import pandas as pd; found = {code}.iloc[0]\n"
@@ -231,6 +236,7 @@ def test_a_thousand_classes_and_a_tuner_that_trains(book: OpenNotebook, panel: L
     ours.scroll_into_view_if_needed()
     draw(ours)
     says(ours, "tuner.predict(pad.image)")
+    settle(ours)  # a verb of a cell is refused while a stroke is read
     book.add_and_run("tuner.unfreeze(); tuner.fit(12, lr=1e-4)", wait=False)
     ours.get_by_text("tuner.fit() is running").first.wait_for()
     draw(ours, ((0.5, 0.2), (0.5, 0.8)))

@@ -2,10 +2,6 @@
 const SIGNS = { exclude: "✕", label: "→" };
 const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 
-const pick = (label, key, options, value, act) => el("label", { text: `${label} ` },
-  el("select", { "data-key": key, onchange: (event) => act(event.target.value) },
-    ...options.map(([word, text]) => el("option", { value: word, text, ...(String(word) === String(value) ? { selected: "" } : {}) }))));
-
 const handle = (event, act) => { event.preventDefault(); event.stopPropagation(); act(); };
 
 // How many items each class has in the splits that are shown; a click on a bar shows the class.
@@ -16,20 +12,20 @@ const balance = (view, classes, wide, go) => {
   const least = Math.min(...counts), base = named ? 54 : 64;
   const text = `Class balance in ${splits.join(", ")}: ${least === most ? most : `${least} to ${most}`} items a class.`;
   return el("figure", { class: "nbt-balance" },
-    svg("svg", { width: wide, height: 70, viewBox: `0 0 ${wide} 70`, role: "img", "aria-label": text },
+    pictureOf(wide, 70, { "aria-label": text },
       ...counts.map((count, at) => {
         const high = (36 * count) / most, middle = (at + 0.5) * step;
         return svg("g", { class: at === view.shown.label ? "nbt-on" : "", onclick: () => go({ label: at === view.shown.label ? -1 : at, page: 1 }) },
           svg("title", { text: `${classes.names[at]}: ${count}` }),
           svg("rect", { class: "nbt-hit", x: at * step, y: 0, width: step, height: 70 }),
           svg("rect", { class: "nbt-bar", x: at * step + gap, y: base - high, width: step - 2 * gap, height: high }),
-          ...(named ? [svg("text", { x: middle, y: base - high - 4, "text-anchor": "middle", text: count }),
-            svg("text", { x: middle, y: 67, "text-anchor": "middle", text: cut(classes.names[at], Math.floor(step / 7)) })] : []));
+          ...(named ? [label(middle, base - high - 4, count, "middle"),
+            label(middle, 67, cut(classes.names[at], Math.floor(step / 7)), "middle")] : []));
       })),
     el("figcaption", { text: view.shown.label < 0 ? text : `${text} Shown: ${classes.names[view.shown.label]}.` }));
 };
 
-const content = (drawn, tile) => {
+const content = (drawn) => {
   if (!drawn) return el("span", { class: "nbt-wait", text: "…" });
   if (drawn.src) return el("img", { src: drawn.src, alt: "", draggable: "false" });
   if (drawn.row) return el("span", { class: "nbt-cells" }, ...drawn.row.slice(0, 6).map(([name, value]) =>
@@ -42,10 +38,10 @@ const spoken = (tile) => [tile.id, tile.split, `labelled ${tile.label}`, tile.to
   tile.conflict && "labels of copies differ"].filter(Boolean).join(", ");
 
 const tileOf = (view, tile, at, drawn) => el("div", {
-  class: `nbt-tile ${tile.what ? `nbt-${tile.what}` : ""}`, role: "option", id: undefined, tabindex: -1, "data-key": `tile-${at}`,
+  class: `nbt-tile ${tile.what ? `nbt-${tile.what}` : ""}`, role: "option", tabindex: -1, "data-key": `tile-${at}`,
   "data-item": tile.id, "aria-label": spoken(tile), "aria-selected": "false",
   "aria-setsize": view.total, "aria-posinset": (view.shown.page - 1) * view.each + at + 1, title: spoken(tile) },
-  content(drawn, tile),
+  content(drawn),
   el("span", { class: "nbt-under" },
     el("span", { class: tile.what === "label" ? "nbt-was" : "", text: cut(tile.label, 12) }),
     ...(tile.what ? [el("b", { text: tile.what === "label" ? `${SIGNS.label} ${cut(tile.told.slice(3), 10)}` : `${SIGNS.exclude} out` })]
@@ -56,12 +52,11 @@ const tileOf = (view, tile, at, drawn) => el("div", {
 const detail = (model, view, tile, drawn, names) => {
   if (!tile) return el("p", { class: "nbt-hint", text: "No item to show here." });
   const test = tile.split === "test" ? "The test split is not marked here." : "";
-  const acts = (word, act, values, name, off = "") => button(model, word, act, { values: () => values, always: true, off: off || test, name });
+  const acts = (word, act, values, name) => button(model, word, act, { values, always: true, off: test, name });
   const facts = [["id", tile.id], ["split", tile.split], ["label", tile.label], ["mark", tile.told], ["loss", tile.loss],
     ["reads", tile.read], ["copy of", tile.same], ["not drawn", drawn?.cannot], ...(drawn?.row ?? [])].filter(([, value]) => value);
   const now = tile.what === "label" ? tile.told.slice(3) : tile.label;
-  const choose = pick("It is", "class", names.map((name) => [name, name]), now, (label) => ask(model, "mark", tile.id, label));
-  if (test) choose.querySelector("select").setAttribute("disabled", "");
+  const choose = choice("It is", "class", names, now, (name) => ask(model, "mark", tile.id, name), { off: test });
   return el("div", { class: "nbt-detail" },
     ...(drawn?.src ? [el("img", { src: drawn.src, alt: `Item ${tile.id}`, class: "nbt-large" })] : []),
     el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", { text: name }), el("dd", { text: value })])),
@@ -131,26 +126,26 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
   const named = (options) => options.map((word) => [word, words[word] ?? word]);
   const only = { all: "all items", marked: `marked (${view.marks})`, copies: "with a copy", conflicts: "copies whose labels differ" };
   const balanceAt = el("div");
-  const input = el("input", { type: "checkbox", "data-key": "input", ...(shown.as_input ? { checked: "" } : {}),
-    ...(view.model ? {} : { disabled: "" }), "aria-disabled": model.get("busy") ? "true" : undefined,
+  const input = el("input", { type: "checkbox", "data-key": "input", checked: shown.as_input ? "" : undefined,
+    disabled: view.model ? undefined : "", "aria-disabled": model.get("busy") ? "true" : undefined,
     onchange: (event) => { if (model.get("busy")) event.target.checked = shown.as_input; else go({ as_input: event.target.checked }); } });
-  const steps = (word, step, off) => el("button", { type: "button", text: word, "data-key": `page${step}`,
-    "aria-disabled": off ? "true" : undefined, onclick: () => page(step) });
+  const turn = (word, step, off) => button(model, word, () => page(step), { always: true, name: `page${step}`, off: off ? "There is no such page." : "" });
   picture.replaceChildren(
     el("div", { class: "nbt-choices" },
-      pick("Split", "split", named(view.options.split), shown.split, (split) => go({ split, page: 1, by: split === "test" ? "split" : shown.by })),
-      pick("Class", "label", [[-1, "every class"], ...classes.names.map((name, at) => [at, name])], shown.label, (at) => go({ label: Number(at), page: 1 })),
-      pick("Show", "only", view.options.only.map((word) => [word, only[word]]), shown.only, (word) => go({ only: word, page: 1 })),
-      ...(view.model && shown.split !== "test" ? [pick("Order", "by", named(view.options.by), shown.by, (by) => go({ by, page: 1 }))] : []),
+      choice("Split", "split", named(view.options.split), shown.split, (split) => go({ split, page: 1, by: split === "test" ? "split" : shown.by })),
+      choice("Class", "label", [[-1, "every class"], ...classes.names.map((name, at) => [at, name])], shown.label, (at) => go({ label: Number(at), page: 1 })),
+      choice("Show", "only", view.options.only.map((word) => [word, only[word]]), shown.only, (word) => go({ only: word, page: 1 })),
+      ...(view.model && shown.split !== "test" ? [choice("Order", "by", named(view.options.by), shown.by, (by) => go({ by, page: 1 }))] : []),
       el("label", { title: view.model ? model.get("busy") : "Needs a model: DataBrowser(task, tuner)" }, input, " as the model gets it")),
     balanceAt,
     ...(shown.as_input ? [el("p", { class: "nbt-hint", text: view.input })] : []),
     el("div", { class: "nbt-both" }, el("div", { class: "nbt-side" }, grid, beside)),
-    el("div", { class: "nbt-pages" }, steps("Previous", -1, shown.page <= 1),
-      el("span", { text: `page ${shown.page} of ${view.pages}, ${view.total.toLocaleString("en")} items` }), steps("Next", 1, shown.page >= view.pages),
+    el("div", { class: "nbt-pages" }, turn("Previous", -1, shown.page <= 1),
+      el("span", { text: `page ${shown.page} of ${view.pages}, ${view.total.toLocaleString("en")} items` }), turn("Next", 1, shown.page >= view.pages),
       el("span", { class: "nbt-hint", text: "Arrow keys move, Delete leaves out, Enter chooses a class, Ctrl+Z undoes." })),
     ...difference(view.edit),
-    tables(["The items on this page", view.head, view.rows],
+    tables(["The items on this page", ["item", "split", "label", "mark", "loss", "read as", "same as"],
+      tiles.map((one) => [one.id, one.split, one.label, one.told, one.loss, one.read, one.same])],
       ["Items by class", ["class", ...Object.keys(classes.counts)], () => classes.names.map((name, at) =>
         [name, ...Object.values(classes.counts).map((counts) => counts[at])])]));
   point(box.at ?? 0);
@@ -162,9 +157,5 @@ export default panel("data", "Items", (model, { picture, buttons, view, box }) =
     ...(model.get("busy").includes("item_losses") ? [button(model, "Stop", "stop", { always: true })] : []),
     button(model, `Preview ${view.marks} mark${view.marks === 1 ? "" : "s"}`, "preview", { primary: true, always: true, name: "preview",
       off: view.marks ? "" : "There are no marks." }));
-  const drawing = () => balanceAt.replaceChildren(balance(view, classes, Math.max(200, picture.clientWidth), go));
-  drawing();
-  box.removeEventListener("nbt:resized", box.drawing);
-  box.drawing = drawing;
-  box.addEventListener("nbt:resized", drawing);
+  return () => balanceAt.replaceChildren(balance(view, classes, Math.max(200, picture.clientWidth), go));
 });

@@ -11,14 +11,14 @@ import traitlets
 
 from nbtune import Task, Tuner
 from nbtune.inputs import inputs
-from nbtune.questions import Losses
 from nbtune.tasks.copies import Copies
 from nbtune.tasks.edited import Edit, Mark
 from nbtune_widgets import tiles
-from nbtune_widgets.data_checks import busy_model, check, check_page, never_on_test, no_mark, no_model, no_task
-from nbtune_widgets.marks import Marks
-from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, located, order
-from nbtune_widgets.panel import HERE, Panel, escape, module
+from nbtune_widgets.by_loss import ByLoss
+from nbtune_widgets.data_checks import busy_model, check, check_page, check_task, need_model, never_on_test, no_mark
+from nbtune_widgets.marks import Marks, words
+from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, on_page, order, pages
+from nbtune_widgets.panel import Panel, escape, module, style
 
 __all__ = ["DataBrowser"]
 
@@ -30,30 +30,24 @@ class DataBrowser(Panel):
     its real input. `marks` is a frame for `task.edited`; nothing is changed here. Raises InputTypeError otherwise.
     """
 
-    _esm = module("data")
-    _css: Any = (HERE / "panel.css").read_text() + (HERE / "data.css").read_text()
+    _esm, _css = module("data"), style("data")
     quiet = frozenset({"show", "mark", "exclude", "clear", "undo", "redo"})
     classes = traitlets.Dict().tag(sync=True)  # names, and counts of each split: sent once
     pictures = traitlets.Dict().tag(sync=True)  # of the items on the page, by id
 
     def __init__(self, task: Task, model: Any = None) -> None:
         super().__init__()
-        several = getattr(task, "kind", "single") != "single"
-        if several or not all(hasattr(getattr(task, split, None), "ids") for split in SPLITS):
-            raise no_task(task)
-        self.task, self._marks, self._now = task, Marks(), Shown()
+        check_task(task)
+        self.task, self._marks, self._now, self._input_said = task, Marks(), Shown(), ""
         self._at = {name: (split, i) for split in SPLITS for i, name in enumerate(getattr(task, split).ids)}
         self._copies: Copies | None = None
         self._twins: dict[str, Any] = {}  # the items with the same content, by id
-        self._losses: Losses | None = None
-        self._rows: dict[tuple[str, int], int] = {}  # of the losses, by place
-        self._loss: dict[tuple[str, int], float] = {}
         self._edit: Edit | None = None
         self._drawn: tuple[Places, bool] | None = None
-        self._trained, self._input_said = 0, ""
         counts = {s: np.bincount(getattr(task, s).y, minlength=len(task.vocab)).tolist() for s in SPLITS}
         self.classes = {"names": [str(name) for name in task.vocab], "counts": counts}
         self.model = _tuner(task, model)
+        self._by_loss = ByLoss(task, self.model)
         if self.model is not None:
             self.follow(self.model)
         self.refresh()
@@ -87,18 +81,18 @@ class DataBrowser(Panel):
         if label is not None:
             check("label", label, self.task.vocab)
         if by == "loss" or as_input:
-            tuner = self._need_model("by='loss'" if by == "loss" else "as_input=True")
+            tuner = need_model(self.model, "by='loss'" if by == "loss" else "as_input=True")
             if as_input and tuner.running:
                 raise busy_model(tuner.running)
             if by == "loss":
                 never_on_test(split)
-                if self._losses is None or self._stale():
-                    self._measure(tuner)
+                if self._by_loss.wanting:
+                    self._by_loss.measure(tuner)
         wanted = Shown(split, label, only, by, page, bool(as_input))
         every = self._order(wanted)
-        check_page(page, max(1, -(-len(every) // PAGE)))
+        check_page(page, pages(every))
         if as_input:  # may fail, and then nothing is changed
-            self._draw(every[(page - 1) * PAGE : page * PAGE], True)
+            self._draw(on_page(every, page), True)
         self._now = wanted
         given = {k: v for k, v in asdict(self._now).items() if v != getattr(Shown, k)}
         self._did(f"browser.show({', '.join(f'{name}={value!r}' for name, value in given.items())})")
@@ -109,7 +103,7 @@ class DataBrowser(Panel):
         check("label", label, self.task.vocab)
         same = self.task.vocab[int(getattr(self.task, split).y[at])] == label
         self._marks.put(item, None if same else Mark(split, item, "label", label))
-        self._did(f"browser.mark({item!r}, {label!r})", f"{item}: {'no mark' if same else f'is {label}'}")
+        self._did(f"browser.mark({item!r}, {label!r})", f"{item}: {words(self._marks.get(item))}")
 
     def exclude(self, item: str) -> None:
         """Mark an item to be left out. Raises InputError for test items."""
@@ -134,7 +128,7 @@ class DataBrowser(Panel):
         """What the marks would change: an `Edit`; nothing is changed."""
         edit = self.task.edited(self.marks, dry_run=True)
         self._did("edit = task.edited(browser.marks, dry_run=True)", edit.sentence)
-        self._edit = edit
+        self._edit = edit  # any other act takes it away
         self.refresh()
         return edit
 
@@ -142,24 +136,24 @@ class DataBrowser(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None, "show": self._show_asked, "mark": self.mark, "exclude": self.exclude,
-            "clear": self.clear, "undo": self.undo, "redo": self.redo, "preview": self.preview,
-            "stop": lambda: self.model.stop() if self.model is not None else None,
+            "show": self._show_asked, "mark": self.mark, "exclude": self.exclude,
+            "clear": self.clear, "undo": self.undo, "redo": self.redo, "preview": self.preview, "stop": self.stop,
         }  # fmt: skip
 
     def _show_asked(self, wanted: dict[str, Any]) -> None:
-        slow = wanted.get("by") == "loss" and (self._losses is None or self._stale())
+        slow = wanted.get("by") == "loss" and self._by_loss.wanting
         slow = slow or (wanted.get("only") in ("copies", "conflicts") and self._copies is None)
         self.aside(lambda: self.show(**wanted)) if slow else self.show(**wanted)
 
     def ready(self) -> None:
         """Copies are looked for when the panel is in the page: that takes a second for many large pictures."""
-        assert self.copies is not None
+        _ = self.copies
         self.refresh()
 
     def _did(self, code: str, said: str = "") -> None:
         self._edit = None
-        self.code, self.said, self.error = code, said, {}
+        self.tell(code, said)
+        self.error = {}
         if not self._answering:
             self.refresh()
             self._redraw_soon()
@@ -173,29 +167,14 @@ class DataBrowser(Panel):
             raise no_mark(item, split, self.task.train.ids[0])
         return split, at
 
-    def _stale(self) -> bool:
-        return self.model is not None and len(self.model.history.phases) != self._trained
-
-    def _measure(self, tuner: Tuner) -> None:
-        found = tuner.item_losses()
-        self._rows, self._losses, self._trained = located(self.task, found), found, len(tuner.history.phases)
-        losses = {place: float(found.losses[row]) for place, row in self._rows.items()}
-        self._loss = {place: loss for place, loss in losses.items() if loss == loss}  # nan: not judged
-
-    def _need_model(self, what: str) -> Tuner:
-        if self.model is None:
-            raise no_model(what)
-        return self.model
-
     def _order(self, shown: Shown) -> Places:
         copies = self.copies if shown.only in ("copies", "conflicts") else self._copies
-        return order(self.task, shown, self._marks.frame()["item"], copies, self._loss)
+        return order(self.task, shown, self._marks.frame()["item"], copies, self._by_loss.losses)
 
     def look(self) -> dict[str, Any]:
-        now, every = self._now, self._order(self._now)
-        pages = max(1, -(-len(every) // PAGE))
-        now = self._now = replace(now, page=min(now.page, pages))  # marks that were taken away may empty the last one
-        page = every[(now.page - 1) * PAGE : now.page * PAGE]
+        every = self._order(self._now)
+        now = self._now = replace(self._now, page=min(self._now.page, pages(every)))  # the last one may be empty by now
+        page = on_page(every, now.page)
         self._draw(page, now.as_input)
         shown, edit = [self._tile(*place) for place in page], self._edit
         return {
@@ -203,26 +182,20 @@ class DataBrowser(Panel):
             "sentence": self._sentence(),
             "shown": {**asdict(now), "label": -1 if now.label is None else self.task.vocab.index(now.label)},
             "options": {"split": [*SPLITS, "all"], "only": ONLY, "by": BY},
-            "pages": pages, "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
+            "pages": pages(every), "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
             "model": self.model is not None, "marks": len(self._marks), "steps": self._marks.steps,
             "edit": None if edit is None else {"sentence": edit.sentence, "rows": _changes(edit)},
-            "head": ["item", "split", "label", "mark", "loss", "read as", "same as"],
-            "rows": [[t["id"], t["split"], t["label"], t["told"], t["loss"], t["read"], t["same"]] for t in shown],
         }  # fmt: skip
 
     def _tile(self, split: str, at: int) -> dict[str, Any]:
         items = getattr(self.task, split)
         name, label = items.ids[at], str(self.task.vocab[int(items.y[at])])
-        mark, row, losses = self._marks.get(name), self._rows.get((split, at)), self._losses
-        told = "" if mark is None else "left out" if mark.what == "exclude" else f"is {mark.label}"
-        loss = read = ""
-        if row is not None and losses is not None and losses.read[row] >= 0:
-            loss = f"{losses.losses[row]:.2f}"
-            read = losses.vocab[losses.read[row]] if losses.read[row] != losses.labels[row] else ""
+        mark, (loss, read) = self._marks.get(name), self._by_loss.words((split, at))
         same = [f"{p.split} {p.item} ({p.label})" for p in self._twins.get(name, ()) if p.item != name]
         return {
-            "id": name, "split": split, "label": label, "what": mark.what if mark else "", "told": told, "loss": loss,
-            "read": read, "same": ", ".join(same[:5]) + (" …" if len(same) > 5 else ""),
+            "id": name, "split": split, "label": label, "what": mark.what if mark else "",
+            "told": words(mark) if mark else "", "loss": loss, "read": read,
+            "same": ", ".join(same[:5]) + (" …" if len(same) > 5 else ""),
             "conflict": any(p.label != label for p in self._twins.get(name, ())),
         }  # fmt: skip
 
@@ -237,13 +210,14 @@ class DataBrowser(Panel):
 
     def _as_input(self, page: Places) -> dict[str, Any]:
         """The page as the model gets it, a batch a split."""
-        found, said = {}, []
+        found: dict[str, Any] = {}
+        said = []
         for split in dict.fromkeys(split for split, _ in page):
             places = [at for other, at in page if other == split]
-            batch = inputs(self._need_model("as_input=True").learn, self.task, split, places)
+            batch = inputs(need_model(self.model, "as_input=True").learn, self.task, split, places)
+            names = (getattr(self.task, split).ids[at] for at in places)
+            found |= dict(zip(names, tiles.of_inputs(batch), strict=True))
             said.append(batch.sentence)
-            for at, picture in zip(places, tiles.of_inputs(batch), strict=True):
-                found[getattr(self.task, split).ids[at]] = picture
         self._input_said = " ".join(dict.fromkeys(said))
         return found
 
@@ -251,12 +225,9 @@ class DataBrowser(Panel):
         task, parts = self.task, [f"{len(getattr(self.task, split)):,} {split}" for split in SPLITS]
         counts = self.classes["counts"]["train"]
         spread = f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"
-        said = [f"{', '.join(parts[:-1])} and {parts[-1]} items; {len(task.vocab):,} classes of {spread} in train."]
-        if self._copies is not None:
-            said.append(self._copies.sentence)
-        if self._losses is not None:
-            said.append(self._losses.sentence + (" Stale: trained since." if self._stale() else ""))
-        return " ".join(said)
+        known = f"{', '.join(parts[:-1])} and {parts[-1]} items; {len(task.vocab):,} classes of {spread} in train."
+        copies = "" if self._copies is None else self._copies.sentence
+        return " ".join(filter(None, [known, copies, self._by_loss.sentence]))
 
     def static(self) -> str:
         marks = self.marks
@@ -267,9 +238,8 @@ class DataBrowser(Panel):
         return f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p>{items}{table}"
 
 
-def _changes(edit: Edit) -> list[list[str]]:
-    found = edit.frame().head(20)
-    return [[str(cell) for cell in row] for row in found[["item", "split", "now", "what", "label"]].values]
+def _changes(edit: Edit) -> Any:
+    return edit.frame().head(20)[["item", "split", "now", "what", "label"]].astype(str).to_numpy().tolist()
 
 
 def _tuner(task: Task, model: Any) -> Tuner | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nbtune import Tuner
 from nbtune.errors import InputError, InputTypeError, TrainingError, nearest
+from nbtune_widgets.pages import SPLITS
 
-__all__ = ["busy_model", "check", "check_page", "never_on_test", "no_mark", "no_model", "no_task"]
+__all__ = ["busy_model", "check", "check_page", "check_task", "need_model", "never_on_test", "no_mark"]
 
 
 def check(name: str, value: Any, known: Sequence[Any]) -> None:
@@ -65,9 +67,11 @@ def no_mark(item: Any, split: str, example: str) -> InputError:
     )
 
 
-def no_model(what: str) -> InputError:
-    """The error for what needs a model where there is none."""
-    return InputError(
+def need_model(model: Tuner | None, what: str) -> Tuner:
+    """The model; raises InputError where there is none."""
+    if model is not None:
+        return model
+    raise InputError(
         f"show({what}) without a model.",
         rule="losses and inputs come from a model.",
         likely="the browser was made with the task alone.",
@@ -85,17 +89,19 @@ def busy_model(running: str) -> TrainingError:
     )
 
 
-def no_task(given: Any) -> InputTypeError:
-    """The error for anything but a task."""
+def check_task(given: Any) -> None:
+    """Raise InputTypeError for anything but a task of one class an item."""
     if getattr(given, "kind", "single") != "single":
-        return InputTypeError(
+        raise InputTypeError(
             f"DataBrowser of a task of the kind {given.kind!r}.",
             rule="DataBrowser shows items of one class each.",
             likely="several labels an item, or numbers to predict.",
             next="task.plot(), which shows items of every kind",
         )
+    if all(hasattr(getattr(given, split, None), "ids") for split in SPLITS):
+        return
     model = hasattr(given, "learn") or hasattr(given, "dls")
-    return InputTypeError(
+    raise InputTypeError(
         f"DataBrowser({type(given).__name__}).",
         rule="DataBrowser shows a task, and takes a model beside it.",
         likely="the model instead of the task." if model else "a split or the data of a task, or its name.",

@@ -1,13 +1,6 @@
 // Metrics with their intervals; a confusion matrix whose cells open their items; a threshold; classes; another report.
 const STEPS = 100, HEAD = ["item", "true", "predicted", "probability", "loss"];
 
-const grid = (caption, head, rows, { label = caption, kind = "" } = {}) =>
-  el("div", { class: `nbt-scroll ${kind}`, tabindex: 0, role: "group", "aria-label": label, "data-key": label },
-    el("table", {}, el("caption", { text: caption }),
-      el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text, title: text })))),
-      el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((cell, at) =>
-        el(at ? "td" : "th", at ? {} : { scope: "row", title: cell }, cell)))))));
-
 // Each part is made anew only when what it shows is another: a slider stays under the hand, focus where it was.
 const parts = (box, picture, made) => {
   const kept = (box.parts ??= {});
@@ -40,13 +33,6 @@ const metrics = ({ metrics, compared }) => {
   ...(compared ? [el("p", { class: "nbt-compared" }, el("b", { text: "Paired test: " }), compared.said, " ", el("code", { text: compared.code }))] : [])];
 };
 
-const folded = (word, ...given) => {
-  const made = table(...given);
-  made.firstChild.textContent = word;
-  made.lastChild.setAttribute("role", "group"); // two panels on a page would have two landmarks of one name
-  return made;
-};
-
 const share = (row, count) => Math.sqrt(count / Math.max(1, row.reduce((sum, one) => sum + one, 0)));
 
 const opener = (model, facts, t, p, count) => el("button", { type: "button", tabindex: -1,
@@ -66,15 +52,12 @@ const roam = (event, node) => {
     Home: () => all[0], End: () => all[all.length - 1] }[event.key]?.();
 };
 
-const select = (label, key, names, chosen, act) => el("label", { text: `${label} ` },
-  el("select", { "data-key": key, onchange: act }, ...names.map((text, value) =>
-    el("option", { value, text, ...(value === chosen ? { selected: "" } : {}) }))));
+const byIndex = (vocab) => vocab.map((name, at) => [at, name]);
 
 const any = (model, facts) => {
-  const [t, p] = ["true", "predicted"].map((name, at) => select(at ? "read as" : "Open", `any-${name}`, facts.vocab, 0, () => {}));
+  const [t, p] = ["true", "predicted"].map((name, at) => choice(at ? "read as" : "Open", `any-${name}`, byIndex(facts.vocab), 0, () => {}));
   const value = (one) => Number(one.querySelector("select").value);
-  return el("div", { class: "nbt-choices" }, t, p, el("button", { type: "button", text: "Show", "data-key": "any",
-    onclick: () => ask(model, "cell", value(t), value(p)) }));
+  return el("div", { class: "nbt-choices" }, t, p, button(model, "Show", () => ask(model, "cell", value(t), value(p)), { always: true }));
 };
 
 const matrix = (model, facts) => {
@@ -83,7 +66,7 @@ const matrix = (model, facts) => {
     : `${pairs.length ? `The ${pairs.length} most frequent` : "No"} confusions of ${vocab.length.toLocaleString("en")} classes. A count opens its items.`;
   const made = small
     ? grid(caption, ["true", ...vocab], facts.matrix.map((row, t) =>
-      [vocab[t], ...row.map((count, p) => (count ? opener(model, facts, t, p, count) : el("span", { class: "nbt-none", text: "·" })))]), { kind: "nbt-cells" })
+      [vocab[t], ...row.map((count, p) => (count ? opener(model, facts, t, p, count) : el("span", { class: "nbt-none", text: "·" })))]), { kind: "nbt-confusion" })
     : grid(caption, ["true", "predicted", "items"], pairs.map(([t, p, count]) => [vocab[t], vocab[p], opener(model, facts, t, p, count)]));
   made.removeAttribute("tabindex"); // its cells take the focus
   if (!made.querySelector(".nbt-cell")) made.tabIndex = 0;
@@ -97,25 +80,27 @@ const matrix = (model, facts) => {
   return small ? [made] : [made, any(model, facts)];
 };
 
-const items = (model, { what, count, page, pages, rows, pixels }) => {
-  const turn = (word, to) => button(model, word, "page", { values: () => [to], always: true, off: to < 1 || to > pages ? "There is no such page." : "" });
-  const tile = ([item, t, p, said], at) => el("li", { title: `item ${item}: ${t} read as ${p}, p = ${said}` },
-    pixels[at] ? el("img", { src: pixels[at], alt: `Item ${item}` }) : el("span", { class: "nbt-hint", text: "not drawn" }),
+const items = (model, { what, count, page, pages, rows, tiles }) => {
+  const turn = (word, to) => button(model, word, "page", { values: [to], always: true, off: to < 1 || to > pages ? "There is no such page." : "" });
+  const tileOf = ([item, t, p, said], at) => el("li", { title: `item ${item}: ${t} read as ${p}, p = ${said}` },
+    tiles[at].src ? el("img", { src: tiles[at].src, alt: `Item ${item}` })
+      : el("span", { class: "nbt-hint", text: "cannot be drawn", title: tiles[at].cannot }),
     el("span", {}, t === p ? t : `${t} → ${p}`), el("span", { class: "nbt-hint", text: `p ${said}` }));
   return [el("div", { class: "nbt-what" }, el("b", { text: what }), el("span", { class: "nbt-hint", text: count })),
     ...(!rows.length ? [el("p", { text: "No item." })]
-      : pixels ? [el("ul", { class: "nbt-items", tabindex: 0, "aria-label": what, "data-key": "items" }, ...rows.map(tile))]
+      : tiles ? [el("ul", { class: "nbt-items", tabindex: 0, "aria-label": what, "data-key": "items" }, ...rows.map(tileOf))]
         : [grid("The items", HEAD, rows, { label: what })]),
     ...(pages > 1 ? [el("div", { class: "nbt-choices" }, turn("Previous", page - 1), el("span", { text: `page ${page} of ${pages}` }), turn("Next", page + 1))] : []),
-    ...(rows.length && pixels ? [folded("These items as table", `${what}, page ${page}`, HEAD, rows)] : [])];
+    ...(rows.length && tiles ? [folded("These items as table", [`${what}, page ${page}`, HEAD, rows])] : [])];
 };
 
 // Precision (solid) and recall (dashed) over the threshold, drawn from the curve: no question to the kernel.
 const WIDE = 420, HIGH = 130, X = (at) => 30 + (WIDE - 40) * at, Y = (share) => 8 + (HIGH - 28) * (1 - share);
 // Where nothing is called so there is no precision, and nothing is drawn.
-const known = (rows, which, end) => rows.flatMap((row, at) => (row[which] ? [`${X(at / STEPS).toFixed(1)} ${Y(row[which][end]).toFixed(1)}`] : []));
-const line = (rows, which) => `M${known(rows, which, 0).join("L")}`;
-const band = (rows, which) => `M${[...known(rows, which, 1), ...known(rows, which, 2).reverse()].join("L")}Z`;
+const known = (rows, which, end) => rows.flatMap((row, at) => (row[which] ? [[X(at / STEPS), Y(row[which][end])]] : []));
+const shares = (rows, which, kind) => [
+  svg("polygon", { class: `nbt-band ${kind}`, points: path([...known(rows, which, 1), ...known(rows, which, 2).reverse()]) }),
+  svg("polyline", { class: `nbt-curve ${kind}`, points: path(known(rows, which, 0)) })];
 
 const threshold = (model, facts, curve, box) => {
   const rows = curve.rows, chosen = facts.vocab.indexOf(curve.name);
@@ -144,20 +129,17 @@ const threshold = (model, facts, curve, box) => {
     if (mine.at(-1) === at) mine = [at];
     else if (!box.later && !mine.includes(at)) { mine = []; put(at); }
   };
-  const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, text });
   return [el("div", { class: "nbt-what" }, el("b", { text: "One class against the rest" }), el("span", { class: "nbt-hint",
     text: "An item is called so from this probability on. A threshold chosen by this chart is flattered by it." })),
-  el("div", { class: "nbt-choices" }, select("Class", "class", facts.vocab, chosen, (event) => ask(model, "threshold", Number(event.target.value), Number(slider.value))),
+  el("div", { class: "nbt-choices" }, choice("Class", "class", byIndex(facts.vocab), chosen, (at) => ask(model, "threshold", Number(at), Number(slider.value))),
     el("label", {}, "Threshold ", slider), output),
-  svg("svg", { width: WIDE, height: HIGH, viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `Precision (solid) and recall (dashed) of ${curve.name} over the threshold, with 95 % intervals` },
-    ...[0, 0.5, 1].flatMap((share) => [svg("line", { class: "nbt-grid", x1: X(0), x2: X(1), y1: Y(share), y2: Y(share) }), label(26, Y(share) + 4, String(share), "end")]),
-    ...[0, 0.25, 0.5, 0.75, 1].map((at) => label(X(at), HIGH - 4, String(at))),
-    svg("path", { class: "nbt-band", d: band(rows, 0) }), svg("path", { class: "nbt-band nbt-dashed", d: band(rows, 1) }),
-    svg("path", { class: "nbt-curve", d: line(rows, 0) }), svg("path", { class: "nbt-curve nbt-dashed", d: line(rows, 1) }), mark),
+  pictureOf(WIDE, HIGH, { "aria-label": `Precision (solid) and recall (dashed) of ${curve.name} over the threshold, with 95 % intervals` },
+    ...across([0, 0.5, 1], Y, X(0), X(1)), ...[0, 0.25, 0.5, 0.75, 1].map((at) => label(X(at), HIGH - 4, at, "middle")),
+    ...shares(rows, 0, ""), ...shares(rows, 1, "nbt-dashed"), mark),
   el("p", { class: "nbt-hint" }, el("b", { class: "nbt-cold", text: "— ● precision" }), ": of what is called so, the share that is. ",
     el("b", { class: "nbt-warm", text: "- - ■ recall" }), ": of what is so, the share that is called."),
-  said, folded("Thresholds as table", `Thresholds on ${curve.name}`, ["from", "precision", "recall", "wrongly called", "missed"],
-    rows.filter((_, at) => at % 5 === 0).map((row, at) => [(at / 20).toFixed(2), row[4], row[5], String(row[2]), String(row[3])]))];
+  said, folded("Thresholds as table", [`Thresholds on ${curve.name}`, ["from", "precision", "recall", "wrongly called", "missed"],
+    rows.filter((_, at) => at % 5 === 0).map((row, at) => [(at / 20).toFixed(2), row[4], row[5], row[2], row[3]])])];
 };
 
 export default panel("evaluate", "Evaluation", (model, { picture, buttons, view, box }) => {
@@ -169,7 +151,7 @@ export default panel("evaluate", "Evaluation", (model, { picture, buttons, view,
   parts(box, picture, !facts.metrics ? [] : [["metrics", facts, () => metrics(facts)], ...(!drawn ? [] : [
     ["matrix", facts, () => matrix(model, facts)], ["listed", listed, () => items(model, listed)],
     ["threshold", curve, () => threshold(model, facts, curve, box)],
-    ["classes", facts, () => [folded("Each class", "Classes", ["class", "precision", "recall", "F1", "items", "predicted"], facts.classes)]]])]);
+    ["classes", facts, () => [folded("Each class", ["Classes", ["class", "precision", "recall", "F1", "items", "predicted"], facts.classes])]]])]);
   if (!drawn) return;
   const open = view.open.join();
   picture.querySelectorAll(".nbt-cell").forEach((node) => node.setAttribute("aria-pressed", String(node.dataset.at === open)));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from nbtune import Tuner
 from nbtune.evaluate import Report
 from nbtune.evaluate.labels import LabelsReport
 from nbtune.evaluate.numbers import NumbersReport
-from nbtune_widgets.panel import HERE, Panel, module, not_a, picture
-from nbtune_widgets.tiles import of_array
+from nbtune_widgets.panel import Panel, module, not_a, picture, style
+from nbtune_widgets.tiles import tile
 
 __all__ = ["Evaluation"]
 
@@ -31,8 +32,7 @@ class Evaluation(Panel):
     at once. `other`: a second report on the same items, compared by a paired test. Raises InputTypeError.
     """
 
-    _esm = module("evaluate")
-    _css: Any = (HERE / "panel.css").read_text() + (HERE / "evaluate.css").read_text()
+    _esm, _css = module("evaluate"), style("evaluate")
     quiet = frozenset({"cell", "worst", "page", "threshold"})
     facts = traitlets.Dict().tag(sync=True)  # of the report: sent once
     listed = traitlets.Dict().tag(sync=True)  # the items that are open, a page of them
@@ -71,46 +71,37 @@ class Evaluation(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None,
             "evaluate": lambda: self.aside(self._evaluate),
             "cell": self._cell,
-            "worst": self._worst,
-            "page": self._turn,
+            "worst": lambda: self._show(None, 1),
+            "page": lambda page: self._show(self._open, int(page)),
             "threshold": self._threshold,
         }
 
     def _evaluate(self) -> None:
         made = self.tuner.evaluate()
-        self.code, self.said = "report = tuner.evaluate()", repr(made)
+        self.tell("report = tuner.evaluate()", made)
 
     def _cell(self, true: int, predicted: int) -> None:
-        names = self.report.vocab[int(true)], self.report.vocab[int(predicted)]
-        self._show(names, 1)
-
-    def _worst(self) -> None:
-        self._show(None, 1)
-
-    def _turn(self, page: int) -> None:
-        self._show(self._open, int(page))
+        self._show((self.report.vocab[int(true)], self.report.vocab[int(predicted)]), 1)
 
     def _show(self, cell: tuple[str, str] | None, page: int) -> None:
         total = self._total(cell)
         page = min(max(1, page), max(1, -(-total // PAGE)))
         self._open, self._page, first = cell, page, (page - 1) * PAGE
         if cell is None:
-            self.code = f"{self._name}.worst({page * PAGE}).rows{f'[{first}:]' if first else ''}"
+            code = f"worst({page * PAGE}).rows{f'[{first}:]' if first else ''}"
         else:
-            part = f"[{first or ''}:{first + PAGE}]" if total > PAGE else ""
-            self.code = f"{self._name}.cell({cell[0]!r}, {cell[1]!r}){part}"
-        self.said = f"{_what(cell)}: {_count(total)}, page {page}"
+            code = f"cell({cell[0]!r}, {cell[1]!r})" + (f"[{first or ''}:{first + PAGE}]" if total > PAGE else "")
+        self.tell(f"{self._name}.{code}", f"{_what(cell)}: {_count(total)}, page {page}")
 
     def _total(self, cell: tuple[str, str] | None) -> int:
         return len(self.report.cell(*cell)) if cell else int((self.report.predicted != self.report.targets).sum())
 
     def _threshold(self, index: int, at: float) -> None:
         name, at = self.report.vocab[int(index)], round(float(at), 2)
-        self.said, self._at = repr(self.report.threshold(name, at)), (name, at)
-        self.code = f"{self._name}.threshold({name!r}, {at})"
+        self.tell(f"{self._name}.threshold({name!r}, {at})", self.report.threshold(name, at))
+        self._at = name, at
 
     # What is so
 
@@ -171,7 +162,7 @@ class Evaluation(Panel):
         }
 
     def _listed(self, report: Report) -> dict[str, Any]:
-        first, last, total = (self._page - 1) * PAGE, self._page * PAGE, self._total(self._open)
+        images, first, last, total = report.images, (self._page - 1) * PAGE, self._page * PAGE, self._total(self._open)
         rows = report.cell(*self._open) if self._open else report.worst(last).rows
         shown = rows[first:last]
         items = [
@@ -184,7 +175,7 @@ class Evaluation(Panel):
             "page": self._page,
             "pages": max(1, -(-total // PAGE)),
             "rows": items,
-            "pixels": None if report.images is None else [_drawn(report.images, int(row[0])) for row in items],
+            "tiles": None if images is None else [tile(partial(_of, images, int(item[0]))) for item in items],
         }
 
     def static(self) -> str:
@@ -248,9 +239,5 @@ def _curve(report: Report, name: str) -> dict[str, Any]:
     return {"name": name, "rows": rows}
 
 
-def _drawn(images: Any, at: int) -> str:
-    """An item as an address that holds it, or "" for a picture that cannot be drawn."""
-    try:
-        return of_array(np.asarray(images[at]))
-    except Exception:  # whatever a broken file raises: the other items are drawn
-        return ""
+def _of(images: Any, at: int) -> Any:
+    return np.asarray(images[at])

@@ -46,9 +46,8 @@ class LRFinder(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None,
             "find": lambda: self.aside(self._find),
-            "stop": self._stop,
+            "stop": self.stop,
             "seeds": lambda count: setattr(self, "_seeds", int(count)),
             "choose": self._choose,
             "use": self._use,
@@ -64,24 +63,19 @@ class LRFinder(Panel):
 
         self.progress = [0, 0]
         curve = self.tuner.lr_find(seeds=seeds, on_step=on_step)
-        self.code, self.said = f"curve = tuner.lr_find({f'seeds={seeds}' if seeds > 1 else ''})", curve.verdict
-
-    def _stop(self) -> None:
-        self.tuner.stop()
-        self.said = "Stopping."  # the line is the test's, when it has ended
+        self.tell(f"curve = tuner.lr_find({f'seeds={seeds}' if seeds > 1 else ''})", curve.verdict)
 
     def _choose(self, base: Any, top: Any, moved: str = "top") -> None:
         """Rates of two digits; the one that was moved takes the other along, so that base is never above top."""
         low, high = (_rate(value) for value in (base, top))
         self.tuner.rates(high), self.tuner.rates(low)  # refuses what is no rate, in four parts
         self.base, self.top = (min(low, high), high) if moved == "top" else (low, max(low, high))
-        self.code, self.said = f"tuner.rates({_source(self.lr)})", f"base {self.base:.2g}, top {self.top:.2g}"
+        self.tell(f"tuner.rates({_source(self.lr)})", f"base {self.base:.2g}, top {self.top:.2g}")
 
     def _use(self) -> None:
         lr = self.lr
         self.tuner.lr = self._set = lr
-        self.code = f"tuner.lr = {_source(lr)}"
-        self.said = _next(self.tuner)
+        self.tell(f"tuner.lr = {_source(lr)}", _next(self.tuner))
 
     def reread(self) -> None:
         """The curve and the rate as the Tuner has them now: somebody may have set them in code."""

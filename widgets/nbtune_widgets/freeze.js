@@ -48,7 +48,7 @@ const iceLine = (model, view, row, hint) => {
 };
 
 // What a linear probe reaches at each depth, under the boundary at which it was measured.
-const depthLine = (view, row, box) => {
+const depthLine = (view, row) => {
   if (!view.depth.length) return el("span");
   const wide = row.clientWidth || 600, groups = [...row.querySelectorAll(".nbt-group")];
   const low = Math.min(...view.depth.map((p) => p.low)), high = Math.max(...view.depth.map((p) => p.high));
@@ -56,22 +56,16 @@ const depthLine = (view, row, box) => {
   const x = (at) => Math.max(14, Math.min(wide - 14, groups[at].offsetLeft));
   const points = view.depth.map((p) => [x(p.at), y(p.value), p]);
   return el("figure", { class: "nbt-depth" },
-    svg("svg", { viewBox: `0 0 ${wide} 68`, width: wide, height: 68, role: "img", "aria-label": view.depth_said },
-      ...(points[0][0] > 90 ? [svg("text", { x: 0, y: points[0][1] + 4, text: view.probed })] : []),
+    pictureOf(wide, 68, { "aria-label": view.depth_said },
+      ...(points[0][0] > 90 ? [label(0, points[0][1] + 4, view.probed)] : []),
       ...points.map(([px, , p]) => svg("line", { x1: px, x2: px, y1: y(p.low), y2: y(p.high), class: "nbt-range" })),
-      svg("polyline", { points: points.map(([px, py]) => `${px},${py}`).join(" "), class: "nbt-curve" }),
+      svg("polyline", { points: path(points), class: "nbt-curve" }),
       ...points.map(([px, py]) => svg("circle", { cx: px, cy: py, r: 3.5, class: "nbt-dot" })),
-      ...(points.length > 10 ? [] : points.map(([px, , p]) => svg("text", { x: px, y: 66, "text-anchor": "middle",
-        text: p.text })))),
+      ...(points.length > 10 ? [] : points.map(([px, , p]) => label(px, 66, p.text, "middle")))),
     el("figcaption", { text: view.depth_said }));
 };
 
-const choose = (model, name, act, options, value) => el("label", { text: `${name} ` },
-  el("select", { "data-key": act, onchange: (event) => ask(model, act, event.target.value),
-    ...(act === "norms" && model.get("busy") ? { disabled: "" } : {}) },
-    ...options.map((word) => el("option", { value: word, text: word, ...(word === value ? { selected: "" } : {}) }))));
-
-export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view, box }) => {
+export default panel("freeze", "What trains, what is still", (model, { picture, buttons, view }) => {
   const wide = view.groups.length > WIDE;
   const row = el("div", { class: `nbt-row ${wide ? "nbt-wide" : ""}` }, ...view.groups.map((group) => card(group, wide)));
   const told = el("span", { class: "nbt-hint" });
@@ -83,14 +77,14 @@ export default panel("freeze", "What trains, what is still", (model, { picture, 
   row.addEventListener("click", (event) => { if (index(event) >= 0) go(index(event)); });
   row.addEventListener("pointerover", (event) => { if (few() && index(event) >= 0) tell(view.groups[index(event)]); });
   row.append(line);
-  const brief = () => { if (box.dataset.dragging) return; if (few()) tell(view.groups[view.first]); else told.textContent = ""; };
   const depth = el("div");
   picture.replaceChildren(row,
     el("p", { class: "nbt-share", 
       text: `❄ ${view.first} still · ▲ ${view.groups.length - view.first} train: ${view.share} of the parameters. ` }, told), depth,
     el("div", { class: "nbt-choices" },
-      choose(model, "Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms),
-      choose(model, "Width by:", "by", view.measures, view.by)),
+      choice("Norm layers of the still part:", "norms", ["still", "stats", "train"], view.norms, (norms) => ask(model, "norms", norms),
+        { off: model.get("busy") }),
+      choice("Width by:", "by", view.measures, view.by, (by) => ask(model, "by", by))),
     tables(["Groups from input to head", view.head, view.rows]));
   const running = model.get("busy").includes("depth()") || model.get("busy").includes("prices()");
   buttons.replaceChildren(
@@ -100,9 +94,9 @@ export default panel("freeze", "What trains, what is still", (model, { picture, 
     button(model, "Probe depths", "depth"),
     ...(view.unmeasured ? [button(model, "Measure prices", "measure")] : []),
     ...(running ? [button(model, "Stop", "stop", { always: true })] : []));
-  const settle = () => { brief(); place(line, row, model.get("view").first); depth.replaceChildren(depthLine(view, row)); };
-  requestAnimationFrame(settle);
-  box.removeEventListener("nbt:resized", box.settle);
-  box.settle = settle;
-  box.addEventListener("nbt:resized", settle);
+  return () => {
+    if (few()) tell(view.groups[view.first]); else told.textContent = "";
+    place(line, row, model.get("view").first);
+    depth.replaceChildren(depthLine(view, row));
+  };
 });

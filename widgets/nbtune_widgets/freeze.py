@@ -8,7 +8,8 @@ from typing import Any
 import traitlets
 
 from nbtune import Tuner
-from nbtune_widgets.panel import Panel, escape, module, picture, short
+from nbtune_widgets.panel import Panel, escape, module, picture
+from nbtune_widgets.words import rate, short
 
 __all__ = ["FreezePanel"]
 
@@ -48,7 +49,6 @@ class FreezePanel(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None,
             "freeze_to": self._to,
             "freeze": lambda: self._do("tuner.freeze()", self.tuner.freeze),
             "unfreeze": lambda: self._do("tuner.unfreeze()", self.tuner.unfreeze),
@@ -57,7 +57,7 @@ class FreezePanel(Panel):
             "by": lambda name: setattr(self, "by", name),
             "measure": lambda: self.aside(self._all_prices),
             "depth": lambda: self.aside(self._probe),
-            "stop": self._stop,
+            "stop": self.stop,
         }
 
     def _to(self, index: int) -> None:
@@ -75,20 +75,16 @@ class FreezePanel(Panel):
 
     def _all_prices(self) -> None:
         self._measure(_PATIENT)
-        self.code, self.said = f"tuner.prices({_PATIENT})", repr(self._prices)
-
-    def _stop(self) -> None:
-        self.tuner.stop()
-        self.code, self.said = "tuner.stop()", "Stopping."
+        self.tell(f"tuner.prices({_PATIENT})", self._prices)
 
     def _probe(self) -> None:
         self._depth = self.tuner.depth()
-        self.code, self.said = "tuner.depth()", repr(self._depth)
+        self.tell("tuner.depth()", self._depth)
 
     def _do(self, code: str, verb: Callable[[], Any]) -> None:
         result = verb()
         self._proof = repr(result) if code == "tuner.verify()" else ""
-        self.code, self.said = code, repr(result)
+        self.tell(code, result)
 
     def look(self) -> dict[str, Any]:
         tuner = self.tuner
@@ -124,7 +120,7 @@ class FreezePanel(Panel):
     def _group(self, at: int, group: Any, still: bool, planned: float | None) -> dict[str, Any]:
         step = None if self._prices is None else self._prices.steps[at]
         spent = None if step is None else 1e3 * (step.forward + (0.0 if still else step.backward))
-        rates = [f"{_rate(rate)} {when}" for rate, when in ((group.lr, "last"), (planned, "next")) if rate]
+        rates = [f"{rate(lr)} {when}" for lr, when in ((group.lr, "last"), (planned, "next")) if lr]
         return {
             "name": group.name,
             "count": short(group.params),
@@ -194,8 +190,3 @@ def _row(group: dict[str, Any], probes: dict[int, dict[str, Any]], at: int) -> l
 
 def _norms(norms: str) -> str:
     return "" if norms == "still" else f", norms={norms!r}"
-
-
-def _rate(value: float) -> str:
-    number, power = f"{value:.1e}".split("e")
-    return f"{number.removesuffix('.0')}e{int(power)}"

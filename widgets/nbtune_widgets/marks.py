@@ -8,7 +8,7 @@ import pandas as pd
 
 from nbtune.tasks.edited import Mark
 
-__all__ = ["Marks"]
+__all__ = ["Marks", "words"]
 
 
 class Marks:
@@ -56,7 +56,7 @@ class Marks:
         change = away.pop()
         to.append(change)
         self._set(change[0], change[which])
-        return f"{change[0]}: {_words(change[which])}"
+        return f"{change[0]}: {words(change[which])}"
 
     def _set(self, item: str, mark: Mark | None) -> None:
         self._now.pop(item, None)
@@ -64,5 +64,6 @@ class Marks:
             self._now[item] = mark
 
 
-def _words(mark: Mark | None) -> str:
+def words(mark: Mark | None) -> str:
+    """What a mark says of its item."""
     return "no mark" if mark is None else "left out" if mark.what == "exclude" else f"is {mark.label}"

@@ -2,22 +2,12 @@
 const LEFT = 46, TOP = 34, TALL = 190, STRIP = 26, LOW = 96, GAP = 30; // px
 const HIGH = TOP + TALL + 8 + STRIP + GAP + LOW + 22;
 
-const three = (value) => (Math.abs(value) >= 1e-3 || value === 0 ? String(Number(value.toPrecision(3))) : value.toExponential(1));
-
 // Bytes of float32 as rows of `width` numbers.
 const unpack = (view, width) => {
   if (!view?.byteLength) return [];
   const flat = new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)), rows = [];
   for (let at = 0; at + width <= flat.length; at += width) rows.push(flat.subarray(at, at + width));
   return rows;
-};
-
-const ticks = (low, high, count) => {
-  if (!(high > low)) return [low];
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough * 0.999), found = [];
-  for (let at = Math.ceil(low / step - 1e-9); at * step <= high * (1 + 1e-9); at += 1) found.push(at * step);
-  return found;
 };
 
 // Limits that leave a few wild batches out, so that they do not flatten all the rest.
@@ -44,12 +34,8 @@ const pieces = (rows, of, breaks) => {
 
 const lines = (rows, of, kind, x, y, breaks, dots) => pieces(rows, of, breaks).flatMap((piece) => [
   svg("polyline", { class: kind === "batches" ? "nbt-batches" : `nbt-line-${kind}`,
-    points: piece.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" ") }),
+    points: path(piece.map(([at, value]) => [x(at), y(value)])) }),
   ...(dots && piece.length <= 40 ? piece.map(([at, value]) => svg("circle", { class: `nbt-${kind}`, cx: x(at), cy: y(value), r: 2.5 })) : [])]);
-
-const axis = (from, tall, low, high, y, left, right, count) => ticks(low, high, count).flatMap((value) => [
-  svg("line", { class: "nbt-grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
-  svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end", text: three(value) })]);
 
 // What was still under the axis: the share of groups below the ice line, hatched and ❄; what trained above, ▲.
 const strip = (view, x, end, top) => view.phases.flatMap((phase, at) => {
@@ -57,7 +43,7 @@ const strip = (view, x, end, top) => view.phases.flatMap((phase, at) => {
   const from = x(phase.begin), wide = Math.max(1, x(next) - from), cold = STRIP * phase.still, hatch = [];
   for (let step = 7; step < wide && step < 1500 && cold > 2; step += 7)
     hatch.push(`M${from + step},${top + STRIP} l${Math.min(cold, wide - step)},${-Math.min(cold, wide - step)}`);
-  const word = (mark, y, kind) => svg("text", { class: `nbt-strip-word nbt-${kind}`, x: from + 4, y, text: mark });
+  const word = (mark, y, kind) => label(from + 4, y, mark, "start", { class: `nbt-strip-word nbt-${kind}` });
   return [svg("g", {}, svg("title", { text: phase.told }),
     svg("rect", { class: "nbt-strip-live", x: from, y: top, width: wide, height: STRIP }),
     ...(cold ? [svg("rect", { class: "nbt-strip-still", x: from, y: top + STRIP - cold, width: wide, height: cold }),
@@ -67,20 +53,20 @@ const strip = (view, x, end, top) => view.phases.flatMap((phase, at) => {
 });
 
 // The name of each phase above its beginning, as far as there is room; a line where it begins.
-const marks = (view, x, end, wide) => view.phases.flatMap((phase, at) => {
+const marks = (view, x, end) => view.phases.flatMap((phase, at) => {
   const room = (x(view.phases[at + 1]?.begin ?? Math.max(end, phase.begin + phase.epochs)) - x(phase.begin)) / 6.3;
   const text = `${phase.fresh && at ? "anew · " : ""}phase ${phase.number} · ${phase.label}`;
   const shown = room >= text.length ? text : room > 12 ? `${text.slice(0, Math.floor(room) - 1)}…` : room > 3 ? String(phase.number) : "";
   return [...(at ? [svg("line", { class: `nbt-phase-line ${phase.fresh ? "nbt-fresh" : ""}`, x1: x(phase.begin), x2: x(phase.begin),
     y1: TOP - 14, y2: TOP + TALL + 8 + STRIP })] : []),
-  svg("text", { x: x(phase.begin) + 4, y: TOP - 18, text: shown }, svg("title", { text: phase.told }))];
+  svg("g", {}, svg("title", { text: phase.told }), label(x(phase.begin) + 4, TOP - 18, shown))];
 });
 
 // Names at the ends of the lines, kept apart.
-const names = (found, right, x) => {
+const names = (found, right) => {
   const placed = found.filter((one) => Number.isFinite(one.y)).sort((a, b) => a.y - b.y);
   placed.forEach((one, at) => { if (at) one.y = Math.max(one.y, placed[at - 1].y + 14); });
-  return placed.map((one) => svg("text", { class: `nbt-${one.kind}`, x: right + 8, y: one.y + 4, text: one.text }));
+  return placed.map((one) => label(right + 8, one.y + 4, one.text, "start", { class: `nbt-${one.kind}` }));
 };
 
 const drawAll = (model, view, live, epochs, wide, chosen) => {
@@ -94,30 +80,28 @@ const drawAll = (model, view, live, epochs, wide, chosen) => {
   const y = (loss) => TOP + TALL - (TALL * (Math.min(high, Math.max(low, loss)) - low)) / (high - low);
   const train = epochs.at(-1)?.[1] ?? points.at(-1)?.[1], valid = epochs.at(-1)?.[2];
   const best = live.best && `best ${three(live.best[1])}`;
-  const spread = points.some((row) => row[3] > row[2]) ? pieces(points, 1, breaks).length === 1 && svg("polygon", { class: "nbt-spread", points: [
-    ...points.map((row) => `${x(row[0]).toFixed(1)},${y(row[3]).toFixed(1)}`),
-    ...[...points].reverse().map((row) => `${x(row[0]).toFixed(1)},${y(row[2]).toFixed(1)}`)].join(" ") }) : null;
+  const spread = points.some((row) => row[3] > row[2]) ? pieces(points, 1, breaks).length === 1 && svg("polygon", { class: "nbt-spread",
+    points: path([...points.map((row) => [x(row[0]), y(row[3])]), ...[...points].reverse().map((row) => [x(row[0]), y(row[2])])]) }) : null;
   const floor = TOP + TALL + 8 + STRIP + GAP;
-  const rate = chosen === "learning rate", column = 3 + view.metrics.indexOf(chosen);
-  const lower = rate ? points : epochs, of = rate ? 4 : column;
+  const byRate = chosen === "learning rate", column = 3 + view.metrics.indexOf(chosen);
+  const lower = byRate ? points : epochs, of = byRate ? 4 : column;
   const [least, most] = limits(lower.map((row) => row[of]), []);
   const z = (value) => floor + LOW - (LOW * (value - least)) / (most - least);
   const now = lower.at(-1)?.[of];
-  return svg("svg", { width: wide, height: HIGH, viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "data-last": last,
-    "data-points": points.length, "aria-label": `Train and valid loss over the epochs trained. ${live.sentence}` },
-  ...axis(TOP, TALL, low, high, y, LEFT, right, 4), svg("text", { x: LEFT - 6, y: TOP - 6, "text-anchor": "end", text: "loss" }),
-  ...marks(view, x, end, right), ...(spread ? [spread] : []), ...lines(points, 1, "batches", x, y, breaks, false),
+  return pictureOf(wide, HIGH, { "data-last": last, "data-points": points.length, "aria-label": `Train and valid loss over the epochs trained. ${live.sentence}` },
+  ...across(ticks(low, high, 4), y, LEFT, right), label(LEFT - 6, TOP - 6, "loss", "end"),
+  ...marks(view, x, end), ...(spread ? [spread] : []), ...lines(points, 1, "batches", x, y, breaks, false),
   ...lines(epochs, 1, "train", x, y, breaks, true), ...lines(epochs, 2, "valid", x, y, breaks, true),
   ...(beside > 100 ? names([
     { y: y(train ?? NaN), kind: "train", text: `train ${three(train ?? 0)}` },
-    { y: y(valid ?? NaN), kind: "valid", text: `valid ${three(valid ?? 0)}${best ? `, ${best}` : ""}` }], right, x) : []),
+    { y: y(valid ?? NaN), kind: "valid", text: `valid ${three(valid ?? 0)}${best ? `, ${best}` : ""}` }], right) : []),
   ...strip(view, x, last, TOP + TALL + 8),
-  ...axis(floor, LOW, least, most, z, LEFT, right, 2),
-  svg("text", { x: LEFT, y: floor - 8, text: rate ? "learning rate of the head" : `${chosen ?? ""}${chosen ? " (valid)" : ""}` }),
-  ...lines(lower, of, rate ? "train" : "valid", x, z, rate ? [] : breaks, !rate),
-  ...(beside > 100 && Number.isFinite(now) ? names([{ y: z(now), kind: rate ? "train" : "valid", text: rate ? now.toExponential(1) : three(now) }], right, x) : []),
+  ...across(ticks(least, most, 2), z, LEFT, right),
+  label(LEFT, floor - 8, byRate ? "learning rate of the head" : chosen ? `${chosen} (valid)` : ""),
+  ...lines(lower, of, byRate ? "train" : "valid", x, z, byRate ? [] : breaks, !byRate),
+  ...(beside > 100 && Number.isFinite(now) ? names([{ y: z(now), kind: byRate ? "train" : "valid", text: byRate ? rate(now) : three(now) }], right) : []),
   ...ticks(0, end, 8).filter((at) => at === Math.round(at) && (!at || x(at) > LEFT + 60)).map((at) =>
-    svg("text", { x: x(at), y: HIGH - 6, "text-anchor": at ? "middle" : "start", text: at ? String(at) : "0 epochs" })));
+    label(x(at), HIGH - 6, at ? String(at) : "0 epochs", at ? "middle" : "start")));
 };
 
 const wordsOf = (row, count) => [row.at(-3), row.at(-2)].map(String).concat(
@@ -152,27 +136,16 @@ export default panel("monitor", "Training", (model, { picture, buttons, view, bo
     listing(epochs, live.all);
     place.replaceChildren(...(view.phases.length ? [drawAll(model, view, live, epochs, Math.max(240, picture.clientWidth), box.dataset.chosen)] : []));
   };
-  const select = el("label", { text: "Below: " }, el("select", { "data-key": "below",
-    onchange: (event) => { box.dataset.chosen = event.target.value; drawing(); } },
-  ...choices.map((name) => el("option", { value: name, text: name, ...(name === box.dataset.chosen ? { selected: "" } : {}) }))));
   rows.addEventListener("toggle", drawing);
   picture.replaceChildren(el("p", { class: "nbt-status" }, line, facts), bar, place, rates,
     ...(view.phases.length ? [el("div", { class: "nbt-choices" },
-      el("span", { text: "▲ trains; ❄ still, below the ice line. Train loss solid, valid dashed." }), select)] : []), rows);
-  drawing();
-  let waiting = 0;
-  const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; drawing(); }); };
-  if (box.soon) {
-    model.off("change:points change:epochs change:live", box.soon);
-    box.removeEventListener("nbt:resized", box.soon);
-  }
-  box.soon = soon;
-  model.on("change:points change:epochs change:live", soon);
-  box.addEventListener("nbt:resized", soon);
-  const off = view.has_best ? "" : "No whole epoch yet: there is no best state.";
+      el("span", { text: "▲ trains; ❄ still, below the ice line. Train loss solid, valid dashed." }),
+      choice("Below:", "below", choices, box.dataset.chosen, (name) => { box.dataset.chosen = name; drawing(); }))] : []), rows);
+  const off = view.has_best ? "" : "No whole epoch yet: there is no best state.", best = view.at === "best";
   buttons.replaceChildren(...(view.state === "idle" ? [
-    button(model, view.at === "best" ? "Use last" : "Use best", view.at === "best" ? "last" : "best", { off, name: "state" }),
+    button(model, best ? "Use last" : "Use best", best ? "last" : "best", { off, name: "state" }),
     button(model, "Go on", "go", { primary: true, name: "train", off: view.left ? "" : "Nothing is left to train: a new tuner.fit() begins more." }),
   ] : [button(model, view.state === "stopping" ? "Stopping" : "Stop", "stop",
     { primary: true, always: true, name: "train", off: view.state === "stopping" ? "It ends after this batch." : "" })]));
-});
+  return drawing;
+}, ["points", "epochs", "live"]);

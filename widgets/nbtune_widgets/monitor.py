@@ -13,7 +13,8 @@ import traitlets
 
 from nbtune import Tuner
 from nbtune.trace import Now
-from nbtune_widgets.panel import HERE, Panel, escape, module, picture, short
+from nbtune_widgets.panel import Panel, escape, module, picture, style
+from nbtune_widgets.words import few, rates, seconds, short, span
 
 __all__ = ["Monitor"]
 
@@ -21,7 +22,7 @@ _REDRAW = 0.1  # seconds between two drawings at least
 _SHARE = 200  # and as many times what the last one took: at most 0.5 % of the training's time
 _STILL = 30.0  # seconds between two static pictures while it trains
 _SPOKEN = 10.0  # seconds between two words to a screen reader
-_EPOCHS, _PHASES, _RATES = 600, 40, 8  # sent at most; the frame of the History has all
+_EPOCHS, _PHASES = 600, 40  # sent at most; the frame of the History has all
 _TRAINS = ("fit", "run")
 _FIXED = ("phase", "epoch", "train_loss", "valid_loss", "seconds")
 
@@ -32,13 +33,10 @@ class Monitor(Panel):
     Shows every training of the Tuner, whoever began it. Raises InputTypeError for anything but a Tuner.
     """
 
-    _esm = module("monitor")
-    _css = (HERE / "panel.css").read_text() + (HERE / "monitor.css").read_text()
+    _esm, _css = module("monitor"), style("monitor")
     points = traitlets.Bytes().tag(sync=True)  # float32 [n, 5]: epochs trained, mean, lowest, highest loss, rate
     epochs = traitlets.Bytes().tag(sync=True)  # float32 [n, 6 + metrics]: what `_curves` gives
-    live = traitlets.Dict().tag(
-        sync=True
-    )  # what changes as it trains: a new `view` would take buttons from under a click
+    live = traitlets.Dict().tag(sync=True)  # changes as it trains: a new `view` would take buttons from under a click
     quiet = frozenset({"fit", "run", "freeze", "freeze_to", "unfreeze", "lr"})
 
     def __init__(self, tuner: Tuner) -> None:
@@ -53,20 +51,19 @@ class Monitor(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None,
-            "stop": self._stop,
+            "stop": self.stop,
             "go": self._go,
             "best": lambda: self._switch("best"),
             "last": lambda: self._switch("last"),
         }
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         if self.tuner.running not in _TRAINS:
             self.said = "No training is running."
             return
         self._stopping, self._state = True, "stopping"
         self.tuner.stop()
-        self.code, self.said = "tuner.stop()", "Stopping after this batch."
+        self.tell("tuner.stop()", "Stopping after this batch.")
         self._draw(anew=True)
 
     def _go(self) -> None:
@@ -75,7 +72,7 @@ class Monitor(Panel):
 
     def _switch(self, name: str) -> None:
         getattr(self.tuner, name)()
-        self.code, self.said = f"tuner.{name}()", f"The model is at its {name} state."
+        self.tell(f"tuner.{name}()", f"The model is at its {name} state.")
 
     # As it trains
 
@@ -142,9 +139,9 @@ class Monitor(Panel):
         words = {"sentence": self._sentence(), "best": _best(trace.rows, self.tuner.history), "all": len(trace.rows)}
         if now is None:
             return {**words, "status": "", "facts": "", "rates": "", "share": 0.0}
-        left = "" if math.isnan(now.left) else f", {_seconds(now.left)} left"
+        left = "" if math.isnan(now.left) else f", {seconds(now.left)} left"
         epoch = min(now.epoch + 1, now.epochs)
-        facts = [f"{_seconds(now.seconds)} trained", f"{short(now.speed)} items a second" if now.speed else ""]
+        facts = [f"{seconds(now.seconds)} trained", f"{short(now.speed)} items a second" if now.speed else ""]
         facts.append(f"{short(now.memory)}B on the GPU" if now.memory else "")
         if time.monotonic() - self._spoke > _SPOKEN and not self._stopping:
             self._spoke, self.said = time.monotonic(), f"Epoch {epoch} of {now.epochs}{left}."
@@ -152,7 +149,7 @@ class Monitor(Panel):
             **words,
             "status": f"Epoch {epoch} of {now.epochs}, batch {now.batch} of {now.batches}{left}",
             "facts": " · ".join(filter(None, facts)),
-            "rates": _rates(list(now.rates.items())),
+            "rates": rates(list(now.rates.items())),
             "share": (now.epoch + now.batch / now.batches) / now.epochs,
         }
 
@@ -220,8 +217,8 @@ def _number(value: Any) -> float:
 
 def _phase(stretch: Any, history: Any) -> dict[str, Any]:
     record = next((one for one in history.phases if one.number == stretch.number), None)
-    still = [name for name, rate in stretch.rates.items() if not rate]
-    told = f"still: {_few(still)}" if still else "nothing still"
+    still = [name for name, lr in stretch.rates.items() if not lr]
+    told = f"still: {few(still)}" if still else "nothing still"
     return {
         "number": stretch.number,
         "label": " · ".join(filter(None, [stretch.trains, "cached" if record is not None and record.cached else ""])),
@@ -230,30 +227,9 @@ def _phase(stretch: Any, history: Any) -> dict[str, Any]:
         "epochs": stretch.epochs,
         "still": len(still) / max(1, len(stretch.rates)),
         "fresh": stretch.fresh,
-        "row": [
-            stretch.number,
-            f"{stretch.begin:.3g}",
-            stretch.epochs,
-            stretch.trains,
-            _few(still) if still else "",
-            _span([rate for rate in stretch.rates.values() if rate]),
-        ],
-    }
-
-
-def _span(rates: Sequence[float]) -> str:
-    low, high = min(rates, default=0.0), max(rates, default=0.0)
-    return f"{low:.1e}" if low == high else f"{low:.1e} to {high:.1e}"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]} ({len(names)} groups)"
-
-
-def _rates(rates: Sequence[tuple[str, float]]) -> str:
-    if len(rates) > _RATES:
-        return f"{len(rates)} groups from {rates[0][0]} {rates[0][1]:.1e} to {rates[-1][0]} {rates[-1][1]:.1e}"
-    return " · ".join(f"{name} {rate:.1e}" for name, rate in rates)
+        "row": [stretch.number, f"{stretch.begin:.3g}", stretch.epochs, stretch.trains, few(still) if still else "",
+                span(lr for lr in stretch.rates.values() if lr)],
+    }  # fmt: skip
 
 
 def _best(rows: Sequence[Any], history: Any) -> list[float] | None:
@@ -263,10 +239,3 @@ def _best(rows: Sequence[Any], history: Any) -> list[float] | None:
         (row["valid_loss"], x) for x, row in rows if row["phase"] >= first and math.isfinite(_number(row["valid_loss"]))
     ]
     return [min(found)[1], min(found)[0]] if found else None
-
-
-def _seconds(value: float) -> str:
-    if value < 59.5:
-        return f"{value:.2g} s" if value < 9.95 else f"{value:.0f} s"
-    whole = round(value)
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"

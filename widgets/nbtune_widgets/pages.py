@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from nbtune import Task
-from nbtune.errors import InputError
-from nbtune.questions import Losses
 from nbtune.tasks.copies import Copies
 
-__all__ = ["BY", "ONLY", "PAGE", "SPLITS", "Places", "Shown", "located", "order"]
+__all__ = ["BY", "ONLY", "PAGE", "SPLITS", "Places", "Shown", "on_page", "order", "pages"]
 
 PAGE = 48  # items
 SPLITS = ("train", "valid", "test")
@@ -54,43 +52,16 @@ def order(task: Task, shown: Shown, marked: Any, copies: Copies | None, losses: 
     return found
 
 
+def pages(every: Places) -> int:
+    """How many pages these places fill; of none, one that is empty."""
+    return max(1, -(-len(every) // PAGE))
+
+
+def on_page(every: Places, number: int) -> Places:
+    """The places of a page; pages count from 1."""
+    return every[(number - 1) * PAGE : number * PAGE]
+
+
 def _ids(copies: Copies | None, only: str) -> set[str]:
     assert copies is not None
     return {place.item for group in (copies.groups if only == "copies" else copies.conflicts) for place in group}
-
-
-def located(task: Task, losses: Losses) -> dict[tuple[str, int], int]:
-    """The row of the losses for each place, by the items' ids, or by place where the Learner's data have none.
-
-    Raises InputError where the Learner has other items.
-    """
-    ids = {name: (split, at) for split in SPLITS[:2] for at, name in enumerate(getattr(task, split).ids)}
-    found = {ids[name]: row for row, name in enumerate(losses.items) if name in ids}
-    if found:
-        _check_labels(task, losses, found)
-        return found
-    sizes = [losses.splits.count(split) for split in SPLITS[:2]]
-    if sizes == [len(task.train), len(task.valid)]:
-        return {(split, at): row for row, (split, at) in enumerate(_counted(sizes))}
-    raise InputError(
-        f"losses of {sizes[0]} training and {sizes[1]} validation items, none of which is the task's.",
-        rule="the model is a Tuner or Learner on this task's items.",
-        likely="a Learner of another task, or of your own data.",
-        next='DataBrowser(task, task.learner("letters"))',
-    )
-
-
-def _check_labels(task: Task, losses: Losses, found: dict[tuple[str, int], int]) -> None:
-    other = [place for place, row in found.items() if getattr(task, place[0]).y[place[1]] != losses.labels[row]]
-    if other:
-        split, at = other[0]
-        raise InputError(
-            f"losses of {len(other)} items under other labels, such as {getattr(task, split).ids[at]!r}.",
-            rule="the model is a Tuner or Learner on this very task.",
-            likely="a Learner that was made before the task was edited.",
-            next='DataBrowser(task, task.learner("letters"))',
-        )
-
-
-def _counted(sizes: list[int]) -> Places:
-    return [(split, at) for split, size in zip(SPLITS, sizes, strict=False) for at in range(size)]

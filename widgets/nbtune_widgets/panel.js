@@ -44,35 +44,15 @@ const ask = (model, act, ...values) => {
 };
 const silences = new EventTarget(); // a model of anywidget has no events of its own making
 
-const button = (model, word, act, { primary = false, values = () => [], off = "", always = false, name } = {}) => {
+// `act` is asked of the kernel by its name, or done in the page where it is a function.
+const button = (model, word, act, { primary = false, values = [], off = "", always = false, name } = {}) => {
   const why = () => (gone(model) ? GONE : off || (always ? "" : model.get("busy")));
+  const go = typeof act === "function" ? act : () => ask(model, act, ...values);
   return el("button", {
     class: primary ? "nbt-primary" : "", type: "button", text: word, "data-key": `button-${name ?? word}`,
     title: why() || undefined, "aria-disabled": why() ? "true" : undefined,
-    onclick: () => { if (!why()) ask(model, act, ...values()); },
+    onclick: () => { if (!why()) go(); },
   });
-};
-
-const lineOf = (row) => el("tr", {}, ...row.map((text, at) => el(at ? "td" : "th", at ? { text } : { scope: "row", text })));
-
-// What the pictures show, as tables [caption, head, rows]: made when somebody opens them. `rows` may be a function.
-const tables = (...parts) => {
-  const node = el("details", { class: "nbt-table" }, el("summary", { text: "As table", "data-key": "table" }));
-  node.fill = () => {
-    if (node.children.length > 1) return;
-    node.append(...parts.map(([caption, head, rows], at) =>
-      el("div", { class: "nbt-scroll", tabindex: 0, role: "group", "aria-label": caption, "data-key": `rows${at}` },
-        el("table", {}, el("caption", { text: caption }),
-          el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col", text })))),
-          el("tbody", {}, ...(typeof rows === "function" ? rows() : rows).map(lineOf))))));
-  };
-  node.addEventListener("toggle", () => { if (node.open) node.fill(); });
-  return node;
-};
-const table = (caption, head, rows) => {
-  const node = tables([caption, head, rows]);
-  node.fill();
-  return node;
 };
 
 const codeLine = (model) => {
@@ -142,8 +122,17 @@ const drags = (node, move, end) => node.addEventListener("pointerdown", (event) 
   node.addEventListener("pointercancel", up, { once: true });
 });
 
+// `act` once before the next repaint, however often it is asked for.
+const frame = (act) => {
+  let waiting = 0;
+  const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; act(); }); };
+  soon.cancel = () => cancelAnimationFrame(waiting);
+  return soon;
+};
+
 // One panel in the page. The picture is drawn anew when what it shows changes; focus stays where it was.
-const panel = (kind, label, draw) => ({
+// `draw` gives what is to be done anew when the panel has another width or one of the traits `live` changes, if anything.
+const panel = (kind, label, draw, live = []) => ({
   render({ model, el: root }) {
     const style = el("style", { text: `[data-nbtune-static="${model.get("still_id")}"]{display:none}` });
     document.head.append(style);
@@ -154,7 +143,7 @@ const panel = (kind, label, draw) => ({
     const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
       title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
-    let silent = false, spoken = 0;
+    let silent = false, spoken = 0, again = () => {};
     const speak = () => {
       const text = gone(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
       said.classList.toggle("nbt-seen", gone(model) || silent || Boolean(model.get("busy")));
@@ -170,7 +159,8 @@ const panel = (kind, label, draw) => ({
       sentence.textContent = view.sentence ?? "";
       box.setAttribute("aria-busy", model.get("busy") ? "true" : "false");
       dress(box);
-      draw(model, { picture, buttons, view, box });
+      again = draw(model, { picture, buttons, view, box }) ?? (() => {});
+      again();
       code.replaceChildren(codeLine(model));
       error.replaceChildren(problem(model.get("error")));
       clearTimeout(spoken);
@@ -179,19 +169,20 @@ const panel = (kind, label, draw) => ({
         node.open = open[at] ?? false;
         if (node.open) node.fill?.();
       });
-      const again = held?.dataset.key && box.querySelector(`[data-key="${CSS.escape(held.dataset.key)}"]`);
-      if (again && again !== held) {
-        again.focus({ preventScroll: true });
-        if (typed !== null && held.dataset.typing) { again.value = typed; again.dataset.typing = "yes"; }
+      const same = held?.dataset.key && box.querySelector(`[data-key="${CSS.escape(held.dataset.key)}"]`);
+      if (same && same !== held) {
+        same.focus({ preventScroll: true });
+        if (typed !== null && held.dataset.typing) { same.value = typed; same.dataset.typing = "yes"; }
       }
     };
-    let waiting = 0;
-    const soon = () => { waiting ||= requestAnimationFrame(() => { waiting = 0; paint(); }); };
-    const names = ["view", "code", "busy", "error", "said"].map((name) => `change:${name}`).join(" ");
+    const [soon, soonLive] = [frame(paint), frame(() => { if (!box.dataset.dragging) again(); })];
+    const changes = (traits) => traits.map((name) => `change:${name}`).join(" ");
+    const names = changes(["view", "code", "busy", "error", "said"]);
     const heard = () => { silent = false; speak(); };
     const silence = () => { if (gone(model)) soon(); else { silent = true; speak(); } };
     const end = () => { lost.add(model.get("still_id")); soon(); }; // said by the front end when it cuts a kernel's widgets off
     model.on(names, soon);
+    if (live.length) model.on(changes(live), soonLive);
     model.on("comm_live_update", end);
     model.on("change:heard", heard);
     silences.addEventListener(model.get("still_id"), silence);
@@ -209,12 +200,13 @@ const panel = (kind, label, draw) => ({
     themes.observe(document.documentElement, { attributes: true });
     const shown = new ResizeObserver(() => {
       dress(box);
-      box.dispatchEvent(new Event("nbt:resized"));
+      soonLive();
     });
     shown.observe(box);
     paint();
     return () => {
       model.off(names, soon);
+      if (live.length) model.off(changes(live), soonLive);
       model.off("comm_live_update", end);
       model.off("change:heard", heard);
       silences.removeEventListener(model.get("still_id"), silence);
@@ -222,7 +214,8 @@ const panel = (kind, label, draw) => ({
       window.removeEventListener("keydown", keys, true);
       themes.disconnect();
       shown.disconnect();
-      cancelAnimationFrame(waiting);
+      soon.cancel();
+      soonLive.cancel();
       clearTimeout(spoken);
       style.remove();
     };

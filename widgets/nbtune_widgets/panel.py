@@ -17,7 +17,7 @@ import traitlets
 
 from nbtune import NbtuneError, Tuner
 
-__all__ = ["Panel", "escape", "picture", "short"]
+__all__ = ["Panel", "escape", "picture", "style"]
 
 HERE = Path(__file__).parent
 _PARTS = ("given", "rule", "likely", "next")
@@ -26,7 +26,12 @@ _asked = threading.local()  # `now`: this thread answers the page
 
 def module(name: str) -> str:
     """The ES module of a panel: what all share, then its own part. (Modules in a page cannot import each other.)"""
-    return (HERE / "panel.js").read_text() + (HERE / f"{name}.js").read_text()
+    return "".join((HERE / f"{part}.js").read_text() for part in ("panel", "parts", name))
+
+
+def style(name: str) -> str:
+    """What all panels look like, then what this one has of its own."""
+    return (HERE / "panel.css").read_text() + (HERE / f"{name}.css").read_text()
 
 
 class Panel(anywidget.AnyWidget):
@@ -65,7 +70,7 @@ class Panel(anywidget.AnyWidget):
         raise NotImplementedError
 
     def acts(self) -> dict[str, Callable[..., Any]]:
-        """What can be asked for from the page, by name."""
+        """What can be asked for from the page, by name; to be drawn anew can always be asked for."""
         return {}
 
     # How it lives
@@ -148,28 +153,36 @@ class Panel(anywidget.AnyWidget):
 
     def _asked(self, _: Any, content: dict[str, Any], __: Any) -> None:
         self.heard += 1
-        act = self.acts().get(str(content.get("act")))
+        name = str(content.get("act"))
+        act = self.reread if name == "refresh" else self.acts().get(name)
         if act is None:
             return
-        before, brief = self.code, content["act"] in self.quiet
-        with self.hold_sync() if brief else nullcontext():  # one message for all that a brief act changes
-            self._answer(content, act)
+        before = self.code
+        with self.hold_sync() if name in self.quiet else nullcontext():  # one message for all that a brief act changes
+            self._answer(name, act, content.get("with", []))
         if self.code != before:
             self._redraw_soon()
 
-    def _answer(self, content: dict[str, Any], act: Callable[..., Any]) -> None:
+    def _answer(self, name: str, act: Callable[..., Any], values: list[Any]) -> None:
         self._answering = _asked.now = True
         try:
-            if content["act"] == "refresh":
-                self.reread()
-            else:
+            if name != "refresh":
                 self.error = {}
-            act(*content.get("with", []))
+            act(*values)
         except Exception as error:
             self._failed(error)
         finally:
             self._answering = _asked.now = False
         self.refresh()
+
+    def tell(self, code: str, said: object = "") -> None:
+        """The line of the last act, and what came of it in words."""
+        self.code, self.said = code, str(said)
+
+    def stop(self) -> None:
+        """Ask the verb that runs to end."""
+        self.tuner.stop()
+        self.tell("tuner.stop()", "Stopping.")
 
     def _redraw_soon(self) -> None:
         """A picture takes longer than a move may: draw it a second after the last, when the moving is over."""
@@ -235,11 +248,3 @@ def picture(chart: Any) -> str:
     """A chart as an HTML figure that needs no other file; its sentence is its text."""
     data = base64.b64encode(chart._repr_png_()).decode()
     return f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(chart)}"></figure>'
-
-
-def short(number: float) -> str:
-    """A count or a size in at most three digits with its unit: 9.5 k, 148 k, 2.1 M."""
-    for limit, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= limit:
-            return f"{number / limit:.3g}{unit}"
-    return f"{number:.0f}"

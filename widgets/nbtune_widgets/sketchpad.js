@@ -117,9 +117,8 @@ export default panel("sketchpad", "Sketchpad", (model, { picture, buttons, view,
   pad.notes.replaceChildren(...(view.unlike ? [el("p", { class: "nbt-unlike" }, el("b", { text: "Unlike its data. " }), view.unlike)] : []),
     el("p", { class: "nbt-hint", text: view.note }));
   buttons.replaceChildren(
-    el("button", { type: "button", text: "Choose a file…", "data-key": "file", onclick: () => pad.file.click() }),
+    button(model, "Choose a file…", () => pad.file.click(), { always: true, name: "file" }),
     button(model, "Invert", "invert", { always: true }),
     button(model, "Save picture", "save", { always: true, off: nothing }),
-    el("button", { type: "button", text: "Clear", "data-key": "clear", title: nothing || undefined, "aria-disabled": nothing ? "true" : undefined,
-      onclick: () => { if (!nothing) pad.clear(); } }));
+    button(model, "Clear", pad.clear, { always: true, off: nothing }));
 });

@@ -15,7 +15,7 @@ from nbtune.bundle import Model, Preprocessing
 from nbtune.errors import InputError, InputTypeError, TrainingError
 from nbtune.tuner.verbs import at_work
 from nbtune_widgets import paper
-from nbtune_widgets.panel import HERE, Panel, escape, module, not_a
+from nbtune_widgets.panel import Panel, escape, module, not_a, style
 from nbtune_widgets.tiles import of_array
 
 __all__ = ["Sketchpad"]
@@ -31,8 +31,7 @@ class Sketchpad(Panel):
     its data are, and a drawing is cut out and centred where `fit` is on. Raises InputTypeError for anything else.
     """
 
-    _esm = module("sketchpad")
-    _css: Any = (HERE / "panel.css").read_text() + (HERE / "sketchpad.css").read_text()
+    _esm, _css = module("sketchpad"), style("sketchpad")
     quiet = frozenset({"draw", "put", "clear", "cut", "invert", "save", "refuse"})
 
     def __init__(self, model: Model | Tuner) -> None:
@@ -67,7 +66,7 @@ class Sketchpad(Panel):
 
     def acts(self) -> dict[str, Callable[..., Any]]:
         return {
-            "refresh": lambda: None, "draw": self._draw, "put": self._upload, "clear": self._clear, "cut": self._fit,
+            "draw": self._draw, "put": self._upload, "clear": self._clear, "cut": self._fit,
             "invert": self._invert, "save": self._save, "refuse": self._refuse,
         }  # fmt: skip
 
@@ -91,7 +90,7 @@ class Sketchpad(Panel):
     def _clear(self) -> None:
         self._drawn = self.image = self._frame = None
         self._from = self._by = self._unlike = self._waits = self._file = ""
-        self.code, self.said = "", "Cleared."
+        self.tell("", "Cleared.")
         self._redraw_soon()
 
     def _fit(self, on: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 
 from nbtune.inputs import Inputs
 
-__all__ = ["drawn", "of_inputs", "sheet"]
+__all__ = ["drawn", "of_array", "of_inputs", "sheet", "tile"]
 
 SIDE = 112  # pixels: the longest side of a tile
 _CELLS, _LONG = 40, 80  # columns of a row, characters of a cell
@@ -21,8 +22,13 @@ _CELL = 56  # pixels of an item on a sheet
 
 def drawn(items: Any, at: int) -> dict[str, Any]:
     """The item as `src` (a picture in a text), as `row` ([name, value] pairs), or `cannot` with the reason."""
+    return tile(lambda: items[at][0])
+
+
+def tile(of: Callable[[], Any]) -> dict[str, Any]:
+    """The same of whatever `of` gives."""
     try:
-        content = items[at][0]
+        content = of()
         if isinstance(content, Image.Image) or _is_picture(content):
             return {"src": of_array(content)}
         return {"row": _row(content)}
