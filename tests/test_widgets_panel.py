@@ -69,7 +69,17 @@ def test_a_drag_in_one_panel_does_not_wait_for_the_pictures_of_others(monkeypatc
 def test_an_unknown_act_is_no_error(panel: Panel) -> None:
     ask(panel, "__class__", "x")
     assert panel.error == {}
-    assert panel.heard == 1
+    assert panel.heard == panel.answered == 1
+
+
+def test_a_question_counts_as_answered_when_all_that_came_of_it_is_there() -> None:
+    """Until then the page goes on from where it is heading to: choices come faster than answers."""
+    panel = FreezePanel(begun(), seconds=0)
+    seen: list[tuple[int, int, str]] = []
+    for name in ("heard", "answered"):
+        panel.observe(lambda change: seen.append((panel.heard, panel.view["first"], change["name"])), name)
+    ask(panel, "freeze_to", 2)
+    assert seen == [(1, 0, "heard"), (1, 2, "answered")]
 
 
 def test_closing_a_panel_ends_what_it_would_have_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

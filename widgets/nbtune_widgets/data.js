@@ -83,10 +83,10 @@ const moves = (grid, at, key) => {
 
 export default panel("data", "Items", (model, { picture, buttons, view, box }) => {
   const { shown, tiles } = view, classes = model.get("classes"), drawn = model.get("pictures");
-  const now = JSON.stringify(shown), wanted = () => JSON.parse(aim(model, "show", now));
+  const now = () => JSON.stringify(model.get("view").shown), wanted = () => JSON.parse(aim(model, "show", now()));
   const go = (change) => {
     const to = { ...wanted(), ...change };
-    aim(model, "show", now, JSON.stringify(to));
+    aim(model, "show", now(), JSON.stringify(to));
     ask(model, "show", { ...to, label: to.label < 0 ? null : classes.names[to.label] });
   };
   const grid = el("div", { class: `nbt-grid ${tiles.some((tile) => drawn[tile.id]?.row) ? "nbt-lines" : ""}`, role: "listbox",

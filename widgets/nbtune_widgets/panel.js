@@ -22,7 +22,7 @@ const fill = (node, props, children) => {
 const lost = (globalThis.nbtuneLost ??= new Set());
 const gone = (model) => lost.has(model.get("still_id"));
 
-// How many questions the kernel will have heard when the next one is answered.
+// How many questions the kernel will have answered when it has answered the next one.
 const asked = new WeakMap();
 const due = (model) => Math.max(asked.get(model) ?? 0, model.get("heard")) + 1;
 
@@ -97,7 +97,7 @@ const aims = new WeakMap();
 const aim = (model, name, now, to) => {
   if (!aims.has(model)) aims.set(model, {});
   const all = aims.get(model);
-  const past = (one) => one.to === now || model.get("heard") >= one.due || Date.now() - one.at > SILENCE;
+  const past = (one) => one.to === now || model.get("answered") >= one.due || Date.now() - one.at > SILENCE;
   if (to !== undefined) all[name] = { to, at: Date.now(), due: due(model) };
   else if (all[name] && past(all[name])) delete all[name];
   return all[name]?.to ?? now;

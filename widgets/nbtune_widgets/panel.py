@@ -46,7 +46,8 @@ class Panel(anywidget.AnyWidget):
     busy = traitlets.Unicode().tag(sync=True)  # why nothing can be asked for now, or ""
     said = traitlets.Unicode().tag(sync=True)  # for screen readers
     error = traitlets.Dict().tag(sync=True)  # given, rule, likely, next; or empty
-    heard = traitlets.Int().tag(sync=True)  # how many questions of the page have come here
+    heard = traitlets.Int().tag(sync=True)  # how many questions of the page have come here,
+    answered = traitlets.Int().tag(sync=True)  # and of how many the page has all that came of them
     still_id = traitlets.Unicode().tag(sync=True)  # of the static picture
 
     quiet = frozenset[str]()  # verbs too short to be called busy
@@ -155,11 +156,11 @@ class Panel(anywidget.AnyWidget):
         self.heard += 1
         name = str(content.get("act"))
         act = self.reread if name == "refresh" else self.acts().get(name)
-        if act is None:
-            return
         before = self.code
         with self.hold_sync() if name in self.quiet else nullcontext():  # one message for all that a brief act changes
-            self._answer(name, act, content.get("with", []))
+            if act is not None:
+                self._answer(name, act, content.get("with", []))
+            self.answered += 1
         if self.code != before:
             self._redraw_soon()
 

@@ -13,7 +13,7 @@ const paper = (model) => {
     const after = due(model), began = Date.now();
     ask(model, "draw", canvas.toDataURL("image/png"), me);
     const look = () => {
-      const wait = model.get("heard") < after && Date.now() - began < SILENCE;
+      const wait = model.get("answered") < after && Date.now() - began < SILENCE;
       waiting = wait ? setTimeout(look, 40) : 0;
       if (!wait && again) { again = false; send(); }
     };
