@@ -31,9 +31,12 @@ def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.Tem
 @pytest.fixture
 def panel(book: OpenNotebook) -> Locator:
     """The panel as it is first shown."""
-    book.page.wait_for_timeout(300)  # the last stroke of the test before may still be on its way
-    book.in_kernel("pad._clear(); pad.fit = pad._dark = True; pad.error = {}; pad.refresh()")
     found = book.page.locator(PANEL).first
+    for _ in range(20):  # the last stroke of the test before may still be on its way
+        book.in_kernel("pad._clear(); pad.fit = pad._dark = True; pad.error = {}; pad.refresh()")
+        book.page.wait_for_timeout(500)
+        if not found.locator(".nbt-bars").count():
+            break
     expect(found.locator(".nbt-bars")).to_have_count(0)
     expect(found.get_by_role("alert")).to_have_count(0)
     return found
