@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help run lab test lint test-unit test-notebooks test-browser notebooks notebooks-in-lab bench faults clean distclean
+.PHONY: help run lab test lint test-unit test-fuzz test-notebooks test-browser notebooks notebooks-in-lab bench faults clean distclean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ run: $(READY)  ## install, run the quickstart, print its result and where to rea
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-test: lint test-unit test-notebooks test-browser  ## everything that must hold, fastest first
+test: lint test-unit test-fuzz test-notebooks test-browser  ## everything that must hold, fastest first
 
 lint: $(VENV)/installed-test  ## style and types
 	$(BIN)/ruff check .
@@ -34,9 +34,12 @@ lint: $(VENV)/installed-test  ## style and types
 test-unit: $(VENV)/installed-test  ## unit tests and the examples in docstrings
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --doctest-modules tests nbtune
 
+test-fuzz: $(VENV)/installed-test  ## hostile bundles for a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m fuzz tests/test_fuzz.py
+
 test-notebooks: $(VENV)/installed-test  ## run every notebook; compare the outputs that must be stable
 	$(BIN)/python scripts/notebooks.py check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m notebooks tests/test_own_data_lessons.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m notebooks tests/test_own_data_lessons.py tests/test_lessons.py tests/test_binder.py
 	$(BIN)/python scripts/notebooks.py test
 
 test-browser: $(VENV)/installed-test  ## drive a real JupyterLab in Chromium

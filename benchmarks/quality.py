@@ -21,7 +21,6 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from frozen.table import machine
 from PIL import Image
 
 import nbtune as nt
@@ -188,6 +187,8 @@ def main() -> None:
         counts = f"{len(clean.duplicates)} duplicates and {len(clean.wrong_labels)} labels listed."
         lines.append(said(f"\nUntouched: {counts}"))
     if len(seeds) >= 5 and set(given.only) == {"labels", *KINDS}:
+        from frozen.table import machine
+
         about = "\n".join((__doc__ or "").splitlines()[2:])
         OUT.write_text(f"{HEADER}\n{about}\n\n" + "\n".join(lines) + f"\n\n{machine()}\n", encoding="utf-8")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+pytestmark = pytest.mark.notebooks
 ROOT = Path(__file__).resolve().parent.parent
 BINDER = ROOT / "binder"
 CONDA = {"torch": "pytorch-cpu", "matplotlib": "matplotlib-base"}  # what conda-forge calls them

@@ -167,14 +167,22 @@ def must_be_refused(found: Counter[str]) -> None:
         assert found[f"{kind}: loaded"] == 0, found
 
 
-@pytest.mark.survives(
-    "mutated bundles for 8 s, in CI for a minute", "refused with a four-part error, or of the same shapes"
-)
+@pytest.mark.survives("mutated bundles for 8 s", "refused with a four-part error, or of the same shapes")
 def test_mutated_bundles_are_refused_or_sound(tmp_path: Path) -> None:
     seed = 0 if os.environ.get("CI") else random.SystemRandom().randrange(2**20)
-    found = fuzz(tmp_path, seed, 10_000, 60.0 if os.environ.get("CI") else 8.0)
+    found = fuzz(tmp_path, seed, 1_000_000, 8.0)
     must_be_refused(found)
     assert found.total() > 100, found
+
+
+@pytest.mark.fuzz
+@pytest.mark.survives("mutated bundles for a minute, in two processes", "the same")
+@pytest.mark.parametrize("seed", [2, 3])
+def test_mutated_bundles_are_refused_or_sound_for_a_minute(seed: int, tmp_path: Path) -> None:
+    found = fuzz(tmp_path, seed, 1_000_000, 60.0)
+    report(found)
+    must_be_refused(found)
+    assert found.total() > 1000, found
 
 
 @pytest.mark.faults

@@ -12,6 +12,7 @@ import pytest
 import nbtune as nt
 from nbtune.lessons.exercise import CHOICE, FUNCTION, NUMBER, Exercise, one_of
 
+pytestmark = pytest.mark.notebooks
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 EXERCISES = [exercise for name in nt.lessons.names() for exercise in nt.lessons.exercises(name)]
 

@@ -55,7 +55,7 @@ def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.Tem
 
 
 def panel(book: OpenNotebook, kind: str) -> Locator:
-    found = book.page.locator(f"[data-nbtune={kind}]")
+    found = book.page.locator(f"[data-nbtune={kind}]").first  # a test shows a second finder
     found.scroll_into_view_if_needed()
     return found
 
