@@ -7,24 +7,21 @@ timed apart, and added in a second figure.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from frozen.table import machine, store
+from frozen.asked import ask, middle
 from frozen.ways import learner
-from frozen.work import WORKS, Work, now, on_one_thread, seeded
+from frozen.work import Work, now, seeded
 
 import nbtune as nt
 from nbtune._fastai.optimizer import layered_adamw
 
 STEPS, GOAL, FASTER = 100, 1.0, 50
-WORK = "resnet18 @128"
 
 
 def timed(question: Callable[[], int]) -> tuple[float, int]:
@@ -81,7 +78,7 @@ def report(rounds: list[dict[str, tuple[float, int]]]) -> str:
         seconds = [one[key][0] for one in rounds]
         hundred = [one[key][0] * STEPS / one[key][1] for one in rounds]
         faster = [one["fastai"][0] / one["fastai"][1] / one[key][0] * one[key][1] for one in rounds]
-        cells = [_middle(seconds), str(rounds[0][key][1]), _middle(hundred), _middle(faster)]
+        cells = [middle(seconds), str(rounds[0][key][1]), middle(hundred), middle(faster)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     filling = statistics.median(one["nbtune, first"][0] - one["nbtune, again"][0] for one in rounds)
     again = statistics.median(one["nbtune, again"][0] * STEPS / one["nbtune, again"][1] for one in rounds)
@@ -94,26 +91,5 @@ def report(rounds: list[dict[str, tuple[float, int]]]) -> str:
     return "\n".join(lines)
 
 
-def _middle(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def main() -> None:
-    """Print the table; a full run stores it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="64 px, one round; nothing is stored")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processor", action="store_true", help="processor seconds of one thread, named so")
-    options = parser.parse_args()
-    if options.processor:
-        on_one_thread()
-    warnings.simplefilter("ignore")
-    work = WORKS["resnet18 @64"] if options.quick else WORKS[WORK]
-    text = report(measure(work, 1 if options.quick else options.rounds, 5))
-    print(text)
-    if not options.quick:
-        store(f"lr_find, {WORK}", f"{text}\n\n{machine()}")
-
-
 if __name__ == "__main__":
-    main()
+    ask(__doc__, "lr_find", lambda work, rounds: report(measure(work, rounds, 5)))

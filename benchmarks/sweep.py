@@ -8,24 +8,22 @@ question trains would cost such an epoch.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import product
 from typing import Any
 
-from frozen.table import machine, store
+from frozen.asked import ask, middle
 from frozen.ways import learner
-from frozen.work import RATE, WORKS, Work, now, on_one_thread, seeded
+from frozen.work import RATE, Work, now, seeded
 
 import nbtune as nt
 from nbtune._fastai.optimizer import layered_adamw
 
 RATES, DECAYS, EPOCHS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], [0.0, 0.01, 0.1, 0.3], 5
-WORK, BASE, WHOLE = "resnet18 @128", "one epoch of fastai, frozen", f"all 20 settings × {EPOCHS} epochs"
+BASE, WHOLE = "one epoch of fastai, frozen", f"all 20 settings × {EPOCHS} epochs"
 
 
 def timed(question: Callable[[], Any]) -> float:
@@ -72,7 +70,7 @@ def report(rounds: list[dict[str, float]]) -> str:
     lines = ["| | s | of one frozen epoch of fastai |", "|---|---|---|"]
     for name in rounds[0]:
         shares = [one[name] / one[BASE] for one in rounds]
-        lines.append(f"| {name} | {_middle([one[name] for one in rounds])} | {_middle(shares)} |")
+        lines.append(f"| {name} | {middle([one[name] for one in rounds])} | {middle(shares)} |")
     share = statistics.median(one[WHOLE] / one[BASE] for one in rounds)
     goal = "goal: less than one frozen epoch"
     lines += ["", f"{len(rounds)} rounds; medians, and ranges in brackets. Features were filled before.",
@@ -80,26 +78,5 @@ def report(rounds: list[dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _middle(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def main() -> None:
-    """Print the table; a full run stores it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="64 px, one round; nothing is stored")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processor", action="store_true", help="processor seconds of one thread, named so")
-    options = parser.parse_args()
-    if options.processor:
-        on_one_thread()
-    warnings.simplefilter("ignore")
-    work = WORKS["resnet18 @64"] if options.quick else WORKS[WORK]
-    text = report(measure(work, 1 if options.quick else options.rounds))
-    print(text)
-    if not options.quick:
-        store(f"Questions, {WORK}", f"{text}\n\n{machine()}")
-
-
 if __name__ == "__main__":
-    main()
+    ask(__doc__, "Questions", lambda work, rounds: report(measure(work, rounds)))

@@ -87,6 +87,18 @@ def test_the_finder_counts_steps_and_the_filling(bench: Any) -> None:
     assert "50.0 times as fast" in text
 
 
+def test_questions_are_held_against_one_frozen_epoch(bench: Any) -> None:
+    import sweep
+
+    rounds = [
+        {sweep.BASE: 8.0, sweep.WHOLE: 6.0, "`probe()`": 0.4},
+        {sweep.BASE: 10.0, sweep.WHOLE: 7.5, "`probe()`": 1.0},
+    ]
+    text = sweep.report(rounds)
+    assert f"| {sweep.WHOLE} | 6.75 (6.00 to 7.50) | 0.75 (0.75 to 0.75) |" in text
+    assert f"| {sweep.BASE} | 9.00 (8.00 to 10.00) | 1.00 (1.00 to 1.00) |" in text
+
+
 def test_a_filling_beyond_the_budget_stays_within_budget_and_a_batch(bench: Any) -> None:
     script = Path(__file__).parents[1] / "benchmarks" / "memory.py"
     command = [sys.executable, "-W", "ignore", str(script), "--case", "64 MB, then disk", "--items", "400"]

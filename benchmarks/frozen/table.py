@@ -20,7 +20,7 @@ OUT = Path(__file__).parents[1] / "RESULTS.md"
 LIBRARIES = ("torch", "torchvision", "fastai", "transformers", "accelerate", "lightning", "keras")
 HEADER = """# Frozen phases, measured
 
-Written by `python benchmarks/frozen.py` and `python benchmarks/finder.py`. Networks with random weights and random
+Written by `frozen.py`, `finder.py` and `sweep.py` in `benchmarks/`. Networks with random weights and random
 items, named synthetic, in memory (a step costs the same on any; files that must be decoded would cost all but the
 cached and the ideal ways more). All ways of a table ran interleaved in one process, round by round in rotated order.
 """

@@ -11,13 +11,13 @@ from typing import Any
 from nbtune._display import COLD, GREY, Chart, chart, html_table, html_value, seconds, short
 from nbtune.evaluate.intervals import Estimate
 from nbtune.questions._words import figures, is_share, lower_is_better, points, said, span, told
-from nbtune.questions.kinds import Outcome, only_classes
+from nbtune.questions.kinds import Outcome, Probed
 
 __all__ = ["Measured", "Ranking", "compare"]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(Probed):
     """One body on the task."""
 
     name: str
@@ -31,26 +31,6 @@ class Measured:
     licence: str
     c: float = nan  # of a classifier
     alpha: float = nan  # of a regression
-
-    @property
-    def metric(self) -> str:
-        """What `score` is: accuracy of classes, of labels f1, of numbers mae, or the task's own first metric."""
-        return self.outcome.metric
-
-    @property
-    def score(self) -> Estimate:
-        """The probe's metric on the validation items, with its 95 % interval."""
-        return self.outcome.score
-
-    @property
-    def accuracy(self) -> Estimate:
-        """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        return only_classes(self.outcome, "accuracy").score
-
-    @property
-    def correct(self) -> Any:
-        """Of classes: bool [n], which validation items it reads. Raises InputError for other targets."""
-        return only_classes(self.outcome, "correct").correct
 
     @property
     def tied(self) -> bool:

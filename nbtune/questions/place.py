@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from math import nan
 
 from nbtune.costs import Cost
-from nbtune.evaluate.intervals import Estimate
 from nbtune.questions._words import figure, is_share, span
-from nbtune.questions.kinds import Outcome, only_classes
+from nbtune.questions.kinds import Outcome, Probed
 
 __all__ = ["Place"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Probed):
     """One boundary between groups: everything before `first` still."""
 
     after: str  # the last still group
@@ -28,21 +27,6 @@ class Place:
     pooled: str  # what was averaged for the probe, "" where it reads all that is handed over
     c: float = nan  # of a classifier
     alpha: float = nan  # of a regression
-
-    @property
-    def metric(self) -> str:
-        """What `score` is."""
-        return self.outcome.metric
-
-    @property
-    def score(self) -> Estimate:
-        """The probe's metric on the validation items with its 95 % interval."""
-        return self.outcome.score
-
-    @property
-    def accuracy(self) -> Estimate:
-        """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        return only_classes(self.outcome, "accuracy").score
 
     @property
     def brief(self) -> str:

@@ -13,13 +13,12 @@ from nbtune._fastai.borrow import borrowed
 from nbtune._fastai.feed import Stopped
 from nbtune.cache import Store
 from nbtune.errors import InputError, TrainingError
-from nbtune.evaluate.intervals import Estimate
 from nbtune.groups import Group
 from nbtune.questions._words import is_share, lower_is_better, said, span
 from nbtune.questions.checks import check_seed, check_split
 from nbtune.questions.features import features_of, last_cut
 from nbtune.questions.gain import Gain
-from nbtune.questions.kinds import Labels, Numbers, Outcome, kind_for, only_classes
+from nbtune.questions.kinds import Labels, Numbers, Outcome, Probed, kind_for
 from nbtune.questions.linear import FITS
 from nbtune.questions.passes import loaders_of
 from nbtune.questions.trials import progress, since
@@ -28,7 +27,7 @@ __all__ = ["Probe", "now", "probe", "right"]
 
 
 @dataclass(frozen=True, repr=False)
-class Probe:
+class Probe(Probed):
     """A linear probe at the input of the last group, measured once on the validation items."""
 
     outcome: Outcome = field(repr=False)  # what it reads of the validation items: `Classes`, `Labels` or `Numbers`
@@ -51,29 +50,9 @@ class Probe:
         return self.outcome.kind
 
     @property
-    def metric(self) -> str:
-        """What `score` is: accuracy of classes; of labels f1, of numbers mae, or the Learner's own first metric."""
-        return self.outcome.metric
-
-    @property
-    def score(self) -> Estimate:
-        """The metric on the validation items with its 95 % interval: Wilson's of an accuracy, else by bootstrap."""
-        return self.outcome.score
-
-    @property
     def n(self) -> int:
         """Validation items."""
         return len(self.outcome)
-
-    @property
-    def accuracy(self) -> Estimate:
-        """Of classes, with Wilson's 95 % interval. Raises InputError for other targets."""
-        return only_classes(self.outcome, "accuracy").score
-
-    @property
-    def correct(self) -> Any:
-        """Of classes: bool [n], which validation items are read rightly. Raises InputError for other targets."""
-        return only_classes(self.outcome, "correct").correct
 
     @property
     def report(self) -> Any:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from nbtune._fastai.predict import kind_of, vocabulary
-from nbtune.errors import InputError
-from nbtune.questions._words import said
 from nbtune.questions.kinds.classes import Classes, ClassKind
 from nbtune.questions.kinds.labels import LabelKind, Labels
 from nbtune.questions.kinds.numbers import NumberKind, Numbers
 from nbtune.questions.kinds.outcome import Fitted, Kind, Outcome
+from nbtune.questions.kinds.probed import Probed
 
-__all__ = ["Classes", "Fitted", "Kind", "Labels", "Numbers", "Outcome", "kind_for", "only_classes"]
+__all__ = ["Classes", "Fitted", "Kind", "Labels", "Numbers", "Outcome", "Probed", "kind_for"]
 
 
 def kind_for(learn: Any, name: str | None = None) -> Kind:
@@ -45,15 +44,3 @@ def _names(learn: Any) -> tuple[str, ...]:
         return tuple(vocabulary(learn, len(known)))
     except TypeError:
         return ()
-
-
-def only_classes(outcome: Outcome, name: str) -> Classes:
-    """`outcome` if it is of classes. Raises InputError for others, which have no `name`."""
-    if isinstance(outcome, Classes):
-        return outcome
-    what = "several labels an item" if outcome.kind == "multi" else "numbers"
-    raise InputError(
-        f"{name} of a probe of {what}.", rule="only one class an item is right or wrong as a whole.",
-        likely="a line for another task.",
-        next=f"probe.score, which is {said(outcome.metric)}, or probe.outcome.report",
-    )  # fmt: skip
