@@ -123,7 +123,7 @@ def test_the_keyboard_alone(book: OpenNotebook, panel: Locator) -> None:
 
 def test_the_threshold_follows_the_hand_at_once(book: OpenNotebook, panel: Locator) -> None:
     slider = panel.get_by_role("slider")
-    slider.scroll_into_view_if_needed()
+    slider.evaluate("e => e.scrollIntoView({ block: 'center' })")  # in one: it may be drawn anew meanwhile
     box = slider.bounding_box()
     assert box is not None
     page = book.page
