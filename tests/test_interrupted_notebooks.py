@@ -157,8 +157,8 @@ OTHERS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem n
 
 
 @pytest.mark.survives(
-    "two interrupts in each cell of the other notebooks that does more than import and runs longer than 0.15 s, 0.6 s or "
-    "2.5 s (in turn)",
+    "two interrupts in each cell of the other notebooks that does more than import and takes longer than "
+    "0.15 s, 0.6 s or 2.5 s (in turn)",
     "the cell run again, or run() where it trained the notebook's own Tuner, and all cells after it come to their end",
 )
 @pytest.mark.parametrize("name", OTHERS)
