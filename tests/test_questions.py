@@ -316,3 +316,23 @@ def test_items_that_change_are_named_and_augment_false_mends_it() -> None:
     assert "augment=False" in caught.value.next
     assert noise(learn, head_of(learn), lr=1e-3, epochs=1, seeds=2, augment=False, store=Store()).scores
     assert probe(learn, head_of(learn).groups, store=Store()).cached
+
+
+def test_an_item_that_cannot_be_read_is_named_and_leaves_the_learner() -> None:
+    class Row(torch.utils.data.Dataset[Any]):
+        def __len__(self) -> int:
+            return 40
+
+        def __getitem__(self, at: int) -> Any:
+            if at == 20:
+                raise ValueError("row 20 is no number")
+            return torch.randn(3, 8, 8, generator=torch.Generator().manual_seed(at)), at % 2
+
+    learn = digits()
+    learn.dls.train.dataset = Row()
+    before = state(learn)
+    with pytest.raises(FreezeError, match="row 20 is no number") as caught:
+        noise(learn, head_of(learn), lr=1e-3, epochs=1, seeds=2, store=Store())
+    assert "cannot be read" in caught.value.likely
+    assert "next(iter(" in caught.value.next
+    assert differing(before, state(learn)) == []

@@ -118,6 +118,9 @@ def no_features(verb: str, why: str, live: str) -> FreezeError:
         )
     elif "change" in why and "items" in why:
         likely, step = "augmentation in the training loader.", f"{verb}(..., augment=False); or live: {live}"
+    elif "items make no batch" in why:
+        likely = "an item that cannot be read, or items of several shapes."
+        step = f"next(iter(tuner.learn.dls.train)) shows the first; items of several shapes train live: {live}"
     elif why.startswith("Norm layers"):
         likely, step = "a plan whose still norm layers move.", f'tuner.freeze(norms="still"), then ask; or live: {live}'
     else:
