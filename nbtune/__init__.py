@@ -1,10 +1,13 @@
 """Fine-tune pretrained models from a notebook: freezing that is true, and then cashed in.
 
-Every public name is loaded when it is first used (SPEC 1), so that `import nbtune` costs next to nothing.
+Every public name is loaded when it is first used (SPEC 1), so that `import nbtune` costs next to nothing. In a
+notebook's kernel the import loads all, held from interrupts: NumPy and PyTorch cannot be imported again in a process
+in which their import was broken off. So a notebook imports nbtune first.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +99,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
-    with shielded():  # torch cannot be imported again in a kernel where its import was broken off
+    with shielded():
         if name in _HOMES:
             value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
         else:
@@ -107,3 +110,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if "ipykernel" in sys.modules:
+    with shielded():
+        for _home in sorted({*_HOMES.values()}):
+            import_module(f"nbtune.{_home}")

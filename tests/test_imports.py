@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -124,6 +125,20 @@ def in_fresh_python(code: str) -> str:
 def test_import_nbtune_loads_nothing_heavy() -> None:
     code = f"import sys, nbtune; print([name for name in {HEAVY} if name in sys.modules])"
     assert in_fresh_python(code) == "[]"
+
+
+def test_in_the_kernel_of_a_notebook_the_import_loads_what_cannot_be_imported_twice() -> None:
+    code = "import sys, types; sys.modules['ipykernel'] = types.ModuleType('ipykernel'); import nbtune;"
+    assert in_fresh_python(f"{code} print('torch' in sys.modules, 'numpy' in sys.modules)") == "True True"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_imports_nbtune_first(path: Path) -> None:
+    """Its import cannot be broken off, and brings NumPy and PyTorch along."""
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    roots = [name.split(".")[0] for cell in cells for name in imported(ast.parse("".join(cell["source"])))]
+    foreign = [root for root in roots if root not in sys.stdlib_module_names]
+    assert foreign[0] == "nbtune"
 
 
 def test_looking_around_loads_nothing_heavy() -> None:

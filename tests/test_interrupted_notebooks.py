@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import shutil
@@ -148,17 +147,11 @@ def test_every_cell_can_be_interrupted_twice_and_gone_on_with(
     assert cut >= tried // 3
 
 
-def imports(source: str) -> bool:
-    """Does a cell do nothing but import?"""
-    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(source).body)
-
-
 OTHERS = [path.stem for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem not in COMES_TO]
 
 
 @pytest.mark.survives(
-    "two interrupts in each cell of the other notebooks that does more than import and takes longer than "
-    "0.15 s, 0.6 s or 2.5 s (in turn)",
+    "two interrupts in each cell of the other notebooks that takes longer than 0.15 s, 0.6 s or 2.5 s (in turn)",
     "the cell run again, or run() where it trained the notebook's own Tuner, and all cells after it come to their end",
 )
 @pytest.mark.parametrize("name", OTHERS)
@@ -168,9 +161,6 @@ def test_every_cell_of_any_notebook_can_be_interrupted_twice(name: str, tmp_path
     with kernel(tmp_path / "notebooks") as (manager, client):
         before = children(manager)
         for source, at, pause in zip(cells(name), cycle([0.15, 0.6, 2.5]), cycle([0.0, 0.05, 0.3]), strict=False):
-            if imports(source):  # PyTorch refuses to be imported again after an import of it was broken off
-                assert Cell(client, source).result(600)[0] == ""
-                continue
             if ended(manager, client, source, at, pause):
                 continue
             cut.append(source)

@@ -103,7 +103,7 @@ def _relabel(marks: Any) -> str | None:
             return f"{item} had a wrong label, and {label!r} is not what it shows either."
         right += 1
     if right < len(_WRONG):
-        return f"{right} of the {len(_WRONG)} are found and mended. Order by loss, and look at every one of the first ten tiles."
+        return f"{right} of the {len(_WRONG)} are found and mended. By loss, look at each of the first ten tiles."
     return None
 
 
