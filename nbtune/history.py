@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 from nbtune._display import COLD, GREY, WARM, Chart, chart, figure, html_table, html_value, seconds
 from nbtune.freeze import FreezeProof
 
-__all__ = ["History", "PhaseRecord"]
+__all__ = ["History", "PhaseRecord", "exploded"]
 
 _LONG = 10  # rows that a page shows
 _ROOM, _CUT = 56, 7  # letters above one picture, and the fewest that still tell something
 _FIXED = ("phase", "epoch", "train_loss", "valid_loss")
+_EXPLODED = 30  # times the first loss: a linear axis would then press all the rest flat
 
 
 class Fixed(dict[str, Any]):
@@ -114,6 +115,8 @@ class History:
         self._line(loss, "train_loss", "-o", WARM, "train")
         self._line(loss, "valid_loss", "--o", COLD, "valid")
         loss.set_ylabel("loss (mean over items)")
+        if exploded(self.rows):
+            loss.set_yscale("log")
         for name, ax in zip(names, axes[0, 1:], strict=True):
             self._line(ax, name, "--o", COLD, "")
             ax.set_ylabel(f"{name} (valid)")
@@ -237,3 +240,10 @@ def best_row(rows: tuple[Mapping[str, Any], ...], first: int = 0) -> int | None:
         if math.isfinite(row["valid_loss"]) and row["phase"] >= first
     ]
     return min(losses)[1] if losses else None
+
+
+def exploded(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Is a loss so far above the first one that only a logarithmic axis shows both? Never where one is not positive."""
+    losses = [row.get(name) for row in rows for name in ("train_loss", "valid_loss")]
+    finite = [loss for loss in losses if isinstance(loss, float) and math.isfinite(loss)]
+    return bool(finite) and min(finite) > 0 and max(finite) > _EXPLODED * finite[0]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbtune.freeze import FreezeProof
-from nbtune.history import History, PhaseRecord
+from nbtune.history import History, PhaseRecord, exploded
 
 LOSS = st.floats(0, 10) | st.sampled_from([math.nan, math.inf])
 
@@ -139,6 +139,16 @@ def test_the_lines_are_broken_where_all_weights_were_drawn_anew() -> None:
     (legend,) = picture.legends
     assert [text.get_text() for text in legend.get_texts()] == ["train", "valid"]
     assert data_lines((part(1, [1.0]) + part(2, [0.5])).plot().axes[1]) == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("losses", "log"),
+    [([2.3, 0.5, 0.01], False), ([2.3, 0.5, 900.0], True), ([2.3, -0.1, 900.0], False), ([math.nan, math.nan], False)],
+)
+def test_a_loss_that_explodes_does_not_press_the_rest_flat(losses: list[float], log: bool) -> None:
+    history = part(1, losses)
+    assert exploded(history.rows) == log
+    assert history.plot().axes[0].get_yscale() == ("log" if log else "linear")
 
 
 def test_the_table_shows_the_network_of_now() -> None:

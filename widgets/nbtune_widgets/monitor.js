@@ -76,8 +76,10 @@ const drawAll = (model, view, live, epochs, wide, chosen) => {
   const end = Math.max(last, phase && view.state !== "idle" ? phase.begin + phase.epochs : 0, 1);
   const x = (at) => LEFT + ((right - LEFT) * at) / end;
   const breaks = view.phases.filter((one) => one.fresh && one.begin > 0).map((one) => one.begin);
-  const [low, high] = limits(epochs.flatMap((row) => [row[1], row[2]]), points.map((row) => row[1]));
-  const y = (loss) => TOP + TALL - (TALL * (Math.min(high, Math.max(low, loss)) - low)) / (high - low);
+  const scale = live.log ? (loss) => Math.log10(Math.max(loss, 1e-12)) : (loss) => loss;
+  const [low, high] = limits(epochs.flatMap((row) => [row[1], row[2]]).map(scale), points.map((row) => scale(row[1])));
+  const y = (loss) => TOP + TALL - (TALL * (Math.min(high, Math.max(low, scale(loss))) - low)) / (high - low);
+  const round = live.log ? ticks(low, high, 4).filter(Number.isInteger).map((power) => 10 ** power) : ticks(low, high, 4);
   const train = epochs.at(-1)?.[1] ?? points.at(-1)?.[1], valid = epochs.at(-1)?.[2];
   const best = live.best && `best ${three(live.best[1])}`;
   const spread = points.some((row) => row[3] > row[2]) ? pieces(points, 1, breaks).length === 1 && svg("polygon", { class: "nbt-spread",
@@ -89,7 +91,7 @@ const drawAll = (model, view, live, epochs, wide, chosen) => {
   const z = (value) => floor + LOW - (LOW * (value - least)) / (most - least);
   const now = lower.at(-1)?.[of];
   return pictureOf(wide, HIGH, { "data-last": last, "data-points": points.length, "aria-label": `Train and valid loss over the epochs trained. ${live.sentence}` },
-  ...across(ticks(low, high, 4), y, LEFT, right), label(LEFT - 6, TOP - 6, "loss", "end"),
+  ...across(round, y, LEFT, right), label(LEFT - 6, TOP - 6, live.log ? "loss (log)" : "loss", live.log ? "middle" : "end"),
   ...marks(view, x, end), ...(spread ? [spread] : []), ...lines(points, 1, "batches", x, y, breaks, false),
   ...lines(epochs, 1, "train", x, y, breaks, true), ...lines(epochs, 2, "valid", x, y, breaks, true),
   ...(beside > 100 ? names([

@@ -12,6 +12,7 @@ import numpy as np
 import traitlets
 
 from nbtune import Tuner
+from nbtune.history import exploded
 from nbtune.trace import Now
 from nbtune_widgets.panel import Panel, escape, module, picture, style
 from nbtune_widgets.words import few, rates, seconds, short, span
@@ -136,7 +137,9 @@ class Monitor(Panel):
 
     def _live(self, now: Now | None) -> dict[str, Any]:
         trace = self.tuner.trace
-        words = {"sentence": self._sentence(), "best": _best(trace.rows, self.tuner.history), "all": len(trace.rows)}
+        rows = trace.rows
+        words = {"sentence": self._sentence(), "best": _best(rows, self.tuner.history), "all": len(rows)}
+        words["log"] = exploded([row for _, row in rows])
         if now is None:
             return {**words, "status": "", "facts": "", "rates": "", "share": 0.0}
         left = "" if math.isnan(now.left) else f", {seconds(now.left)} left"
