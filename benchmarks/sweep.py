@@ -1,9 +1,9 @@
 """What do questions about the head cost beside one frozen epoch of fastai? `python benchmarks/sweep.py`.
 
 resnet18 at 128 px, 512 training and 128 validation items, batch 64. Asked of kept features: a sweep of 20 settings as
-it comes (successive halving, three seeds of the last three), all 20 settings for all 5 epochs, `noise()`, `probe()` and
-`depth()`. Beside them, one epoch of `learn.freeze()` + `learn.fit(1)`. Without the cache every one of the epochs that a
-question trains would cost such an epoch.
+it comes (successive halving, three seeds of the last three), each setting asked alone for all 5 epochs, `noise()`,
+`probe()` and `depth()`. Beside them, one epoch of `learn.freeze()` + `learn.fit(1)`. Without the cache every one of the
+epochs that a question trains would cost such an epoch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import nbtune as nt
 from nbtune._fastai.optimizer import layered_adamw
 
 RATES, DECAYS, EPOCHS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], [0.0, 0.01, 0.1, 0.3], 5
-BASE, WHOLE = "one epoch of fastai, frozen", f"all 20 settings × {EPOCHS} epochs"
+BASE, SWEEP = "one epoch of fastai, frozen", f"sweep of 20 settings, to {EPOCHS} epochs by halving"
 
 
 def timed(question: Callable[[], Any]) -> float:
@@ -49,8 +49,8 @@ def asked(tuner: nt.Tuner) -> dict[str, Callable[[], Any]]:
             tuner.sweep([lr], [wd], epochs=EPOCHS, seeds=1)
 
     return {
-        "sweep of 20 settings, by halving": lambda: tuner.sweep(RATES, DECAYS, epochs=EPOCHS),
-        WHOLE: each,
+        SWEEP: lambda: tuner.sweep(RATES, DECAYS, epochs=EPOCHS),
+        f"20 sweeps of one setting, {EPOCHS} epochs each": each,
         "`noise()`, 10 seeds × 5 epochs": lambda: tuner.noise(EPOCHS, 1e-3),
         "`probe()`": tuner.probe,
         "`depth()`, every boundary": tuner.depth,
@@ -71,10 +71,10 @@ def report(rounds: list[dict[str, float]]) -> str:
     for name in rounds[0]:
         shares = [one[name] / one[BASE] for one in rounds]
         lines.append(f"| {name} | {middle([one[name] for one in rounds])} | {middle(shares)} |")
-    share = statistics.median(one[WHOLE] / one[BASE] for one in rounds)
+    share = statistics.median(one[SWEEP] / one[BASE] for one in rounds)
     goal = "goal: less than one frozen epoch"
     lines += ["", f"{len(rounds)} rounds; medians, and ranges in brackets. Features were filled before.",
-              f"{WHOLE} on kept features cost {share:.2f} of one frozen epoch of fastai ({goal})."]  # fmt: skip
+              f"The {SWEEP}, on kept features cost {share:.2f} of one frozen epoch of fastai ({goal})."]  # fmt: skip
     return "\n".join(lines)
 
 
