@@ -193,7 +193,16 @@ WORKS = {
     for work in (
         Work("resnet18 @64", partial(vision, models.resnet18), partial(images, 64)),
         Work("resnet18 @128", partial(vision, models.resnet18), partial(images, 128)),
-        Work("resnet50 @224", partial(vision, models.resnet50), partial(images, 224), epochs=1, rounds=2),
+        Work(
+            "resnet50 @224",
+            partial(vision, models.resnet50),
+            partial(images, 224),
+            epochs=1,
+            rounds=2,
+            train=128,
+            valid=64,
+            bs=32,
+        ),
         Work("convnext_tiny @128", partial(vision, models.convnext_tiny), partial(images, 128), epochs=1),
         Work("MiniLM, length 64", minilm, partial(sentences, 64), epochs=1),
     )
