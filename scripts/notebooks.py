@@ -77,6 +77,7 @@ def store(path: Path, runs: Path, timeout: int) -> int:
     """Execute a copy and store its outputs in the notebook, in the normal form; a failed run stores none."""
     if hosted.belongs(path):
         put_cell(path)
+    os.environ["OMP_NUM_THREADS"] = "1"  # as under `test`: with two, sums are made in another order
     stored = normalise(json.loads(path.read_text(encoding="utf-8")))
     folder = fresh(path, runs / "store" / short_name(path))
     with executed(folder / path.name, timeout) as (notebook, error):
