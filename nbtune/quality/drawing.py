@@ -61,7 +61,8 @@ def _doubts(quality: Quality, ax: Any) -> None:
     ax.barh([name for name, _ in bars], [n for _, n in bars], color=WARM)
     for at, (_, n) in enumerate(bars):
         ax.annotate(f"{n:,}", (n, at), (3, 0), textcoords="offset points", va="center", color=GREY)
-    ax.margins(x=0.15)
+    ax.set_xlim(0, 1.15 * max(1, *(n for _, n in bars)))
+    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.invert_yaxis()
     ax.set_title("items to look at", loc="left", fontsize="medium")
 
