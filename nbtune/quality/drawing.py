@@ -44,7 +44,8 @@ def _classes(quality: Quality, ax: Any) -> None:
         names = [name.replace("$", r"\$")[:12] for name in quality.vocab]
         ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 3 else 0)
     ax.set_title("items of each class", loc="left", fontsize="medium")
-    ax.legend(frameon=False, fontsize="small")
+    ax.set_ylim(0, 1.25 * max(1, base.max()))  # room for the names of the splits
+    ax.legend(frameon=False, fontsize="small", loc="upper center", ncols=3)
 
 
 def _doubts(quality: Quality, ax: Any) -> None:
