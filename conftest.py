@@ -1,11 +1,17 @@
-"""What the examples in docstrings share: no progress bars, which a busy machine would draw into their outputs."""
+"""What all tests share: an interrupt that arrives. And in the examples in docstrings no progress bars, which a busy
+machine would draw into their outputs.
+"""
 
 from __future__ import annotations
 
+import signal
 from functools import partial
 
 import pytest
 from tqdm import tqdm
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background inherits it so
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _BARS = ("nbtune._fastai.follow", "nbtune._fastai.fill", "nbtune.questions.trials", "nbtune.cache.features")
 

@@ -91,11 +91,11 @@ def test_questions_are_held_against_one_frozen_epoch(bench: Any) -> None:
     import sweep
 
     rounds = [
-        {sweep.BASE: 8.0, sweep.WHOLE: 6.0, "`probe()`": 0.4},
-        {sweep.BASE: 10.0, sweep.WHOLE: 7.5, "`probe()`": 1.0},
+        {sweep.BASE: 8.0, sweep.SWEEP: 6.0, "`probe()`": 0.4},
+        {sweep.BASE: 10.0, sweep.SWEEP: 7.5, "`probe()`": 1.0},
     ]
     text = sweep.report(rounds)
-    assert f"| {sweep.WHOLE} | 6.75 (6.00 to 7.50) | 0.75 (0.75 to 0.75) |" in text
+    assert f"| {sweep.SWEEP} | 6.75 (6.00 to 7.50) | 0.75 (0.75 to 0.75) |" in text
     assert f"| {sweep.BASE} | 9.00 (8.00 to 10.00) | 1.00 (1.00 to 1.00) |" in text
 
 
