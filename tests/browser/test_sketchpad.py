@@ -187,6 +187,7 @@ def test_a_narrow_page_and_reduced_motion(book: OpenNotebook, panel: Locator, sc
     page = book.page
     draw(panel)
     panel.locator(".nbt-bars").wait_for()
+    page.wait_for_timeout(500)  # the last stroke may still be read
     page.emulate_media(reduced_motion="reduce")
     panel.get_by_role("button", name="Invert").click()
     panel.get_by_text("Unlike its data").wait_for()
