@@ -60,7 +60,7 @@ def test_the_line_gives_what_the_panel_shows(kind: str, request: Any, tmp_path: 
     monkeypatch.chdir(tmp_path)
     shows = request.getfixturevalue(kind)
     pad = Sketchpad(shows)
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     for act, values in (("cut", [False]), ("cut", [True]), ("invert", []), ("save", []), ("save", [])):
         ask(pad, act, *values)
         assert pad.error == {}
@@ -76,16 +76,25 @@ def test_the_line_gives_what_the_panel_shows(kind: str, request: Any, tmp_path: 
 def test_asking_leaves_the_learner_as_it_was(tuner: nt.Tuner) -> None:
     pad = Sketchpad(tuner)
     before, lines = state(tuner.learn), tuner.code()
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     ask(pad, "refresh")
     ask(pad, "clear")
     assert differing(before, state(tuner.learn)) == []
     assert tuner.code() == lines
 
 
+def test_a_stroke_that_comes_after_the_paper_changed_is_of_the_new_paper(model: Any) -> None:
+    pad = Sketchpad(model)
+    ask(pad, "draw", src(one()), "a view", "dark")
+    ask(pad, "invert")
+    ask(pad, "draw", src(one(at=(30, 40))), "a view", "dark")  # sent before the page heard of it
+    assert np.array_equal(np.asarray(pad._drawn), 255 - np.asarray(one(at=(30, 40))))
+    assert (pad.view["paper"], pad.view["by"]) == ("light", "")  # no view holds it: each is shown it again
+
+
 def test_what_the_model_sees_is_its_own_preprocessing(model: Any) -> None:
     pad = Sketchpad(model)
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     seen = np.asarray(Image.open(BytesIO(base64.b64decode(pad.view["sees"].partition(",")[2]))))
     assert np.array_equal(seen, model.preprocessing.prepare(pad.image)[0, 0].numpy())
 
@@ -93,7 +102,7 @@ def test_what_the_model_sees_is_its_own_preprocessing(model: Any) -> None:
 def test_a_drawing_is_cut_out_wherever_it_stands(model: Any) -> None:
     pads = [Sketchpad(model), Sketchpad(model)]
     for pad, at in zip(pads, ((20, 20), (150, 80)), strict=True):
-        ask(pad, "draw", src(one(at=at)), "a view")
+        ask(pad, "draw", src(one(at=at)), "a view", "dark")
     assert pads[0].view["rows"] == pads[1].view["rows"]
     ask(pads[0], "cut", False)
     assert pads[0].view["rows"] != pads[1].view["rows"]
@@ -122,7 +131,7 @@ BROKEN = {
 @pytest.mark.parametrize("broken", list(BROKEN))
 def test_a_file_that_cannot_be_decoded_is_said_and_changes_nothing(model: Any, broken: str) -> None:
     pad = Sketchpad(model)
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     before = pad.view
     ask(pad, "put", HTML, BROKEN[broken])
     assert all(pad.error.values()), pad.error
@@ -146,7 +155,7 @@ def test_a_file_too_large_for_a_message_is_refused_with_a_line_that_works(model:
 
 def test_an_empty_paper_is_no_picture(model: Any) -> None:
     pad = Sketchpad(model)
-    ask(pad, "draw", src(Image.new("L", (224, 224))), "a view")
+    ask(pad, "draw", src(Image.new("L", (224, 224))), "a view", "dark")
     ask(pad, "save")
     assert (pad.image, pad.code, pad.view["rows"]) == (None, "", [])
 
@@ -166,7 +175,7 @@ def test_a_tuner_at_work_is_waited_for(tuner: nt.Tuner) -> None:
     pad = Sketchpad(tuner)
     with tuner._verbs.doing("fit"):
         assert "tuner.fit() is running" in pad.busy
-        ask(pad, "draw", src(one()), "a view")
+        ask(pad, "draw", src(one()), "a view", "dark")
         assert "Not read yet" in pad.view["sentence"]
         assert pad.error == {}
     assert pad.view["rows"]  # read when it has ended
@@ -176,7 +185,7 @@ def test_a_tuner_at_work_is_waited_for(tuner: nt.Tuner) -> None:
 def test_a_model_that_was_trained_since_is_asked_again() -> None:
     trained = nt.Tuner(TASK.learner("letters", seed=0), seed=0)
     pad = Sketchpad(trained)
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     before = pad.view["rows"]
     trained.freeze()
     trained.fit(1, lr=1e-2)
@@ -190,7 +199,7 @@ def test_many_classes_and_html_in_their_names(model: Any, monkeypatch: Any) -> N
     from dataclasses import replace
 
     pad = Sketchpad(replace(model, vocab=names, card={"objective": HTML, "note": HTML}))
-    ask(pad, "draw", src(one()), "a view")
+    ask(pad, "draw", src(one()), "a view", "dark")
     assert pad.view["rows"][0][0] in names
     assert re.findall(r"<img (?!width)", pad.static()) == []
 

@@ -19,6 +19,7 @@ SHOWN = """tuner.freeze(); tuner.fit(4, lr=2e-2); tuner.unfreeze(); tuner.fit(4,
 model = nt.load(tuner.save("digits-bundle"))
 pad = nt.widgets.Sketchpad(model)
 pad"""
+UNLINK = "for one in __import__('pathlib').Path().glob('drawing*.png'): one.unlink()"
 # A 7 as shares of the paper.
 SEVEN = ((0.3, 0.2), (0.68, 0.2), (0.45, 0.82))
 
@@ -26,7 +27,7 @@ SEVEN = ((0.3, 0.2), (0.68, 0.2), (0.45, 0.82))
 @pytest.fixture(scope="module")
 def book(open_once: Callable[[Path], OpenNotebook], tmp_path_factory: pytest.TempPathFactory) -> OpenNotebook:
     opened = opened_on(PANEL, SHOWN, tmp_path_factory.mktemp("pad") / "sketchpad.ipynb", open_once)
-    opened.in_kernel("for one in __import__('pathlib').Path().glob('drawing*.png'): one.unlink()")  # of other tests
+    opened.in_kernel(UNLINK)  # those of other tests
     return opened
 
 
@@ -183,11 +184,44 @@ def test_it_is_good_to_read_in_light_dark_and_on_white(book: OpenNotebook, panel
     good_to_read(book, PANEL, screenshots, "sketchpad-inverted")
 
 
+AT_ONCE = """(canvas, word) => { // no answer can come in between: a line, a click, a line
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  const event = (name, x, y) => canvas.dispatchEvent(new PointerEvent(name,
+    { pointerId: 1, bubbles: true, clientX: left + x * width, clientY: top + y * height }));
+  const line = (from, to) => { event("pointerdown", ...from); event("pointermove", ...to); event("pointerup", ...to); };
+  canvas.setPointerCapture = () => {}; // it knows only pointers that are there
+  line([0.3, 0.9], [0.7, 0.9]);
+  [...canvas.closest("[data-nbtune]").querySelectorAll("button")].find((one) => one.textContent === word).click();
+  line([0.1, 0.3], [0.1, 0.7]);
+}"""
+
+
+@pytest.mark.parametrize("word", ["Invert", "Save picture"])
+def test_no_stroke_and_no_click_is_lost(word: str, book: OpenNotebook, panel: Locator) -> None:
+    canvas = panel.locator("canvas")
+    draw(panel)
+    expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
+    book.in_kernel(f"{UNLINK}\npad._fit(False); pad.refresh()")
+    canvas.evaluate(AT_ONCE, word)
+    settle(panel)
+    book.in_kernel(
+        "import numpy as np; from PIL import Image\n"
+        "def inked(image):\n"
+        "    ink = np.asarray(image) > 127; ink = ~ink if ink[0, 0] else ink; high, wide = ink.shape\n"
+        "    return [bool(ink[int(y * high), int(x * wide)]) for x, y in ((.5, .2), (.5, .9), (.1, .5))]\n"
+        "assert inked(pad._drawn) == [True, True, True], inked(pad._drawn)"
+    )
+    if word == "Invert":
+        book.in_kernel("assert not pad._dark and np.asarray(pad._drawn)[0, 0] == 255")
+        assert canvas.evaluate("e => [...e.getContext('2d').getImageData(0, 0, 1, 1).data]") == [255] * 4
+    else:
+        book.in_kernel("saved = inked(Image.open('drawing.png')); assert saved == [True, True, False], saved")
+
+
 def test_a_narrow_page_and_reduced_motion(book: OpenNotebook, panel: Locator, screenshots: Path) -> None:
     page = book.page
     draw(panel)
     panel.locator(".nbt-bars").wait_for()
-    page.wait_for_timeout(500)  # the last stroke may still be read
     page.emulate_media(reduced_motion="reduce")
     panel.get_by_role("button", name="Invert").click()
     panel.get_by_text("Unlike its data").wait_for()

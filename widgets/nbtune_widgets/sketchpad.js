@@ -6,16 +6,22 @@ const paper = (model) => {
     "aria-label": "Paper to draw on with mouse, pen or finger. With the keyboard alone, choose a file." });
   const pen = canvas.getContext("2d", { willReadFrequently: true }), me = Math.random().toString(36).slice(2);
   let shown = null, last = null, waiting = 0, again = false;
-  const dark = () => model.get("view").paper === "dark";
-  const blank = () => { pen.fillStyle = dark() ? "#000" : "#fff"; pen.fillRect(0, 0, canvas.width, canvas.height); };
+  let ground = ""; // what is drawn on now: the view may be of other paper already
+  const blank = () => {
+    ground = model.get("view").paper;
+    pen.fillStyle = ground === "dark" ? "#000" : "#fff";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+  };
+  const tell = () => { again = false; ask(model, "draw", canvas.toDataURL("image/png"), me, ground); };
+  const settle = () => { if (again) tell(); }; // before another act: it is about all that was drawn
   const send = () => { // one question at a time: strokes come faster than answers
     if (waiting) { again = true; return; }
     const after = due(model), began = Date.now();
-    ask(model, "draw", canvas.toDataURL("image/png"), me);
+    tell();
     const look = () => {
       const wait = model.get("answered") < after && Date.now() - began < SILENCE;
       waiting = wait ? setTimeout(look, 40) : 0;
-      if (!wait && again) { again = false; send(); }
+      if (!wait && again) send();
     };
     waiting = setTimeout(look, 40);
   };
@@ -24,7 +30,7 @@ const paper = (model) => {
     return [(event.clientX - left) * canvas.width / width, (event.clientY - top) * canvas.height / height];
   };
   const stroke = (to) => {
-    const ink = dark() ? "#fff" : "#000", lineWidth = PEN * Math.max(canvas.width, canvas.height);
+    const ink = ground === "dark" ? "#fff" : "#000", lineWidth = PEN * Math.max(canvas.width, canvas.height);
     Object.assign(pen, { strokeStyle: ink, lineWidth, lineCap: "round", lineJoin: "round" });
     pen.beginPath();
     pen.moveTo(...last);
@@ -68,12 +74,13 @@ const paper = (model) => {
     };
     image.src = view.picture;
   };
-  return { canvas, show, clear };
+  return { canvas, show, clear, settle };
 };
 
 const files = (model, box) => {
   const take = (file) => {
     if (!file) return;
+    box.pad.settle();
     if (file.size > model.get("view").most) { ask(model, "refuse", file.name, file.size); return; }
     const reader = new FileReader();
     reader.onload = () => ask(model, "put", file.name, reader.result);
@@ -98,9 +105,10 @@ const bars = ({ rows, left }) => (!rows.length ? [el("p", { class: "nbt-hint", t
   ...(left ? [el("p", { class: "nbt-hint", text: `and ${left.toLocaleString("en")} more, none of them higher` })] : [])]);
 
 const begin = (model, picture, box) => {
+  const later = (act, ...values) => { pad.settle(); ask(model, act, ...values); };
   const [sees, said, notes] = ["figure", "div", "div"].map((tag, at) => el(tag, { class: ["nbt-sees", "nbt-answer", "nbt-notes"][at] }));
-  const pad = (box.pad = { ...paper(model), file: files(model, box), sees, said, notes });
-  pad.fit = el("input", { type: "checkbox", "data-key": "fit", onchange: (event) => ask(model, "cut", event.target.checked) });
+  const pad = (box.pad = { ...paper(model), file: files(model, box), sees, said, notes, later });
+  pad.fit = el("input", { type: "checkbox", "data-key": "fit", onchange: (event) => later("cut", event.target.checked) });
   picture.replaceChildren(el("div", { class: "nbt-pad" },
     el("div", {}, pad.canvas, el("label", {}, pad.fit, " Cut out and centre a drawing")), sees, said), notes, pad.file);
   return pad;
@@ -118,7 +126,7 @@ export default panel("sketchpad", "Sketchpad", (model, { picture, buttons, view,
     el("p", { class: "nbt-hint", text: view.note }));
   buttons.replaceChildren(
     button(model, "Choose a file…", () => pad.file.click(), { always: true, name: "file" }),
-    button(model, "Invert", "invert", { always: true }),
-    button(model, "Save picture", "save", { always: true, off: nothing }),
+    button(model, "Invert", () => pad.later("invert"), { always: true }),
+    button(model, "Save picture", () => pad.later("save"), { always: true, off: nothing }),
     button(model, "Clear", pad.clear, { always: true, off: nothing }));
 });

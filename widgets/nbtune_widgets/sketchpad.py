@@ -70,8 +70,10 @@ class Sketchpad(Panel):
             "invert": self._invert, "save": self._save, "refuse": self._refuse,
         }  # fmt: skip
 
-    def _draw(self, src: str, by: str) -> None:
+    def _draw(self, src: str, by: str, on: str) -> None:
         drawn = paper.decoded("the drawing", src).convert("L")
+        if (on == "dark") != self._dark:  # drawn while the paper changed: the page has to be shown it again
+            drawn, by = paper.inverted(drawn), ""
         blank = 0 if self._dark else 255
         if not (np.asarray(drawn) != blank).any():
             self._clear()
