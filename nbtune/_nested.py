@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["map_tensors", "tensors"]
+__all__ = ["joined", "map_tensors", "tensors"]
 
 
 def map_tensors(value: Any, act: Callable[[torch.Tensor], Any]) -> Any:
@@ -26,3 +26,11 @@ def tensors(value: Any) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
     map_tensors(value, found.append)
     return found
+
+
+def joined(parts: list[Any]) -> Any:
+    """One nested value of all items: the parts' tensors one after another; a single part as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = iter([torch.cat(column) for column in zip(*(tensors(part) for part in parts), strict=True)])
+    return map_tensors(parts[0], lambda _: next(columns))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from nbtune._fastai.fetch import changing, fetch, plain, same_bits, still_pass, why_not
-from nbtune._fastai.fill import Stopped, Way, filled, saves_time, wanted
+from nbtune._fastai.fill import Sizes, Stopped, Way, filled, saves_time, wanted
 from nbtune._nested import map_tensors, tensors
 from nbtune.cache import Boundary, Kept, Store, boundary, captured, replayed, told
 from nbtune.errors import FreezeError
@@ -79,7 +79,8 @@ def kept_of(learn: Any, cut: Any, store: Store, digest: str, way: Way | None = N
         store.of(digest)
         where, splits, place = _placed(learn, cut, store, digest, way)
         pairs = zip(learn.dls.loaders, splits, strict=False)
-        return where, [filled(learn, loader, where, one, store, place, way) for loader, one in pairs]
+        sizes: Sizes = {}
+        return where, [filled(learn, loader, where, one, store, place, way, sizes) for loader, one in pairs]
     finally:
         streams.restore()
 

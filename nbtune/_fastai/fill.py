@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nbtune._fastai.fetch import fetch, spread, still_pass
-from nbtune._nested import map_tensors, tensors
+from nbtune._fastai.fetch import fetch, same_bits, spread, still_pass
+from nbtune._nested import joined, map_tensors, tensors
 from nbtune.cache import ONCE, Boundary, Kept, Overflow, Store, Wanted, captured, key_of, state_of
 from nbtune.errors import FreezeError
 
-__all__ = ["Stopped", "Way", "filled", "saves_time", "wanted"]
+__all__ = ["Sizes", "Stopped", "Way", "filled", "saves_time", "wanted"]
 
 _FEW = 2  # items that are run to learn shapes and time
+_AT_ONCE = 8  # items whose activations a processor's cache may hold
 _MEMORY_RATE, _DISK_RATE = 2e9, 5e8  # bytes a second that reading kept features is taken to reach
 
 
@@ -88,22 +89,30 @@ def saves_time(learn: Any, where: Boundary, one: Wanted, place: Any) -> bool:
     return computing > one.bytes / one.rows / (_DISK_RATE if isinstance(place, Path) else _MEMORY_RATE)
 
 
-def filled(learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way) -> Kept:
-    """What is kept of `loader`'s items, from `store` or filled now at the loader's nominal batch size.
+Sizes = dict[int, int]  # by batch size: how many of its items are run at a time
 
+
+def filled(
+    learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way, sizes: Sizes
+) -> Kept:
+    """What is kept of `loader`'s items, from `store` or filled now with the bits of the loader's batch size.
+
+    `sizes` is added to, for the next loader.
     Raises FreezeError where it cannot be kept, Stopped when `way.stopped()`.
     """
     if (kept := store.find(one)) is not None:
         return kept
     for half in (torch.float16, torch.bfloat16) if one.half else (None,):
         try:
-            return _fill(learn, loader, where, replace(one, half=half), store, place, way)
+            return _fill(learn, loader, where, replace(one, half=half), store, place, way, sizes)
         except Overflow:
             store.give_up(one.key)
     raise _bad(f"{one.split} features are too large for half precision.", "activations that grow beyond 3e38.")
 
 
-def _fill(learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way) -> Kept:
+def _fill(
+    learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, place: Any, way: Way, sizes: Sizes
+) -> Kept:
     with _writing(store, one):
         filling = store.begin(one, place)
     each, n_inp = math.ceil(one.items / loader.bs), getattr(learn.dls, "n_inp", 1)
@@ -114,14 +123,47 @@ def _fill(learn: Any, loader: Any, where: Boundary, one: Wanted, store: Store, p
             start = filling.batches % each * loader.bs
             places = list(range(start, min(one.items, start + loader.bs)))
             way.draw(one.views, "batch", filling.batches)
-            batch = fetch(loader, places + [0] * (loader.bs - len(places)))
-            features = captured(learn.model, where, *batch[:n_inp])
+            size = sizes.get(loader.bs, loader.bs)
+            batch = fetch(loader, places + [0] * (-len(places) % size))
+            began = time.perf_counter()
+            features = _passed(learn, where, batch[:n_inp], size)
+            if loader.bs not in sizes:
+                took = time.perf_counter() - began
+                sizes[loader.bs] = _size(learn, where, batch[:n_inp], features, took)
             with _writing(store, one):
-                _check(one, features, places, loader.bs, batch[:n_inp])
+                _check(one, features, places, batch[:n_inp])
                 filling.put(len(places), features, batch[n_inp:], batch[:n_inp])
             bar.update()
     with _writing(store, one):
         return store.finish(filling)
+
+
+def _passed(learn: Any, where: Boundary, inputs: Any, size: int) -> Any:
+    """The still part's output on a batch, run on `size` items at a time."""
+    count = len(tensors(inputs)[0])
+    return joined([captured(learn.model, where, *_part(inputs, at, size)) for at in range(0, count, size)])
+
+
+def _part(inputs: Any, start: int, size: int) -> Any:
+    return map_tensors(inputs, lambda tensor: tensor[start : start + size])
+
+
+def _size(learn: Any, where: Boundary, inputs: Any, features: Any, took: float) -> int:
+    """How many items to run at a time: few on a CPU, where that gives the bits of the whole batch, and sooner.
+
+    `features`: of the whole batch, which `took` so many seconds. Tried on its first few items and on its last.
+    """
+    count, spent = len(tensors(inputs)[0]), math.inf
+    if tensors(inputs)[0].device.type != "cpu" or count < 2 * _AT_ONCE:
+        return count
+    for start in (0, count - _AT_ONCE):  # the first warms up
+        began = time.perf_counter()
+        found = captured(learn.model, where, *_part(inputs, start, _AT_ONCE))
+        spent = time.perf_counter() - began
+        pairs = zip(tensors(found), tensors(_part(features, start, _AT_ONCE)), strict=True)
+        if not all(same_bits(a, b) for a, b in pairs):
+            return count
+    return _AT_ONCE if spent * count / _AT_ONCE < 0.9 * took else count
 
 
 def _bar(total: int, done: int) -> Any:
@@ -143,8 +185,9 @@ def _writing(store: Store, one: Wanted) -> Iterator[None]:
         raise
 
 
-def _check(one: Wanted, features: Any, places: list[int], size: int, inputs: Any) -> None:
+def _check(one: Wanted, features: Any, places: list[int], inputs: Any) -> None:
     """Features have one shape an item and no NaN. Raises FreezeError."""
+    size = len(tensors(inputs)[0])
     pairs = [*zip(tensors(features), tensors(one.features), strict=True)]
     pairs += [*zip(tensors(inputs), tensors(one.inputs), strict=True)] if one.real else []
     for value, like in pairs:

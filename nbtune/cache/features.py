@@ -11,7 +11,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nbtune._cut import Cut
-from nbtune._nested import map_tensors, tensors
+from nbtune._nested import joined, map_tensors, tensors
 from nbtune.cache.boundary import Boundary, boundary, captured, resting
 from nbtune.errors import FreezeError, InputError, InputTypeError, nearest
 from nbtune.groups import split
@@ -54,7 +54,7 @@ def features(model: nn.Module, upto: int | str, dl: Iterable[Any]) -> tuple[Any,
             likely="a generator that was used up before, or fewer items than a batch with drop_last=True.",
             next="give a loader that can be iterated again, such as a DataLoader or a list.",
         )
-    return _joined(parts), _joined(targets) if tensors(targets) else None
+    return joined(parts), joined(targets) if tensors(targets) else None
 
 
 def _end(model: nn.Module, cut: Cut, *inputs: Any, **named: Any) -> Boundary:
@@ -85,12 +85,6 @@ def _divided(batch: Any, dl: Any) -> tuple[tuple[Any, ...], dict[str, Any], Any]
     n_inp = getattr(dl, "n_inp", None) or max(1, len(batch) - 1)
     rest = batch[n_inp:]
     return tuple(batch[:n_inp]), {}, rest[0] if len(rest) == 1 else tuple(rest) or None
-
-
-def _joined(parts: list[Any]) -> Any:
-    """One nested value of all items: the batches' tensors one after another."""
-    columns = iter([torch.cat(column) for column in zip(*(tensors(part) for part in parts), strict=True)])
-    return map_tensors(parts[0], lambda _: next(columns))
 
 
 def _same_shape(first: Any, part: Any) -> None:
