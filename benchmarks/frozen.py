@@ -30,6 +30,8 @@ MEANING = """- "times as fast" and "share of the ideal" are of whole phases: sec
   all weights after one frozen epoch: another training, of as many epochs.
 - Norm layers and dropout of the frozen body stay in training mode in fastai, Lightning, the Trainer and the plain loop
   with `requires_grad_(False)`, as these come; in the other ways they are fixed.
+- nbtune fills its cache on eight items at a time where that gives the bits of whole batches and is quicker; the ideal
+  runs whole batches, as one would write it.
 - A median, and in brackets the range over rounds."""
 
 

@@ -58,8 +58,20 @@ __all__ = [
     "error_rate",
 ]
 
+
+class _Quick(_Callback):  # type: ignore[misc]
+    """fastai's own looks for an event that it does not know through all the Learner: 16 µs, eight times a batch."""
+
+    def __call__(self, event: str) -> Any:
+        if hasattr(type(self), event):
+            return super().__call__(event)
+        if event == "after_fit":
+            self.run = True
+        return None
+
+
 # fastai is untyped: a class to inherit from or to annotate with is Any.
-Callback: Any = _Callback
+Callback: Any = _Quick
 DataLoaders: Any = _DataLoaders
 FastaiLoader: Any = _FastaiLoader
 L: Any = _L
