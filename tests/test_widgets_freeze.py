@@ -125,6 +125,7 @@ def test_the_saved_page_tells_of_probes_and_proofs_too() -> None:
     panel = FreezePanel(begun(), seconds=0)
     ask(panel, "freeze_to", 2)
     assert panel.static().count("<img") == 1
+    assert f"<p>{panel.tuner.rates()!r}</p>" in panel.static()
     ask(panel, "depth")
     wait(panel)
     ask(panel, "verify")

@@ -241,14 +241,15 @@ class OpenNotebook:
         return found
 
     def pictures(self) -> tuple[int, int]:
-        """How many images the outputs hold, and how many of them are drawn when a reader scrolls past."""
+        """How many images the outputs hold besides panels, and how many of them are drawn as a reader scrolls past."""
         held = sum(
             any(mime.startswith("image/") for mime in out.get("data", ()))
             for cell in self.cells()
             for out in cell.get("outputs", ())
         )
         self._scroll_through()
-        drawn = self.page.locator(".jp-OutputArea-output img, .jp-OutputArea-output.jp-RenderedSVG svg")
+        own = ":not([data-nbtune] *, [data-nbtune-static] *)"
+        drawn = self.page.locator(f".jp-OutputArea-output img{own}, .jp-OutputArea-output.jp-RenderedSVG svg")
         sizes = drawn.evaluate_all("all => all.map(e => e.naturalWidth ?? e.getBoundingClientRect().width)")
         return held, sum(size > 0 for size in sizes)
 

@@ -142,8 +142,15 @@ def test_a_front_end_that_holds_clicks_back_names_the_interrupt(
 
 
 def test_errors_of_a_training_leave_it_right(opened: OpenNotebook, panel: Locator) -> None:
+    assert panel.locator("svg text", has_text="loss (log)").count() == 0
     opened.add_and_run("tuner.fit(2, 99.0, schedule='flat', cache='off')")
     expect(panel.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+    expect(panel.locator("svg text", has_text="loss (log)")).to_have_count(1)  # the losses before it stay legible
+    rows = panel.locator("svg").evaluate(
+        "e => [...e.querySelectorAll('text[text-anchor=end]')].map((t) => t.textContent)"
+    )
+    powers = [float(text) for text in rows if text[:1] == "1" and not text.strip("10.e+-")]
+    assert len(powers) >= 2, rows
     opened.add_and_run(
         "from fastai.callback.core import Callback\n"
         "class Bad(Callback):\n    def after_batch(self): 1 / 0\n"

@@ -167,7 +167,7 @@ class FreezePanel(Panel):
     def static(self) -> str:
         plan = self.tuner.plan
         depth = "" if self._depth is None else picture(self._depth.plot())
-        told = [self._proof, repr(self._depth) if depth else ""]
+        told = [_told_rates(self.tuner), self._proof, repr(self._depth) if depth else ""]
         return picture(plan.plot()) + plan._repr_html_() + depth + "".join(f"<p>{escape(t)}</p>" for t in told if t)
 
 
@@ -177,6 +177,10 @@ def _rates(tuner: Tuner) -> dict[str, float]:
         return tuner.rates().training
     except Exception:
         return {}
+
+
+def _told_rates(tuner: Tuner) -> str:
+    return repr(tuner.rates()) if _rates(tuner) else ""
 
 
 def _row(group: dict[str, Any], probes: dict[int, dict[str, Any]], at: int) -> list[str]:
