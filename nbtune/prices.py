@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nbtune._cut import Cut
-from nbtune._fastai import Callback, Recorder
+from nbtune._fastai import OwnCallback, Recorder
 from nbtune._fastai.borrow import borrowed
 from nbtune._fastai.steps import cut_batch, first_batch, trial, wait
 from nbtune._nested import tensors
@@ -62,7 +62,7 @@ class Prices:
         return pd.DataFrame(rows, columns=["group", "forward_ms", "backward_ms", "item_bytes", "live_s", "kept_s"])
 
 
-class _Laps(Callback):  # type: ignore[misc]
+class _Laps(OwnCallback):
     """When each group began, forwards, and when its gradient had passed, backwards."""
 
     order = 1000

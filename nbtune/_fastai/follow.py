@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nbtune._fastai import Callback, CancelFitException
+from nbtune._fastai import CancelFitException, OwnCallback
 from nbtune.interrupts import shielded
 
 __all__ = ["Follow", "finish"]
@@ -20,7 +20,7 @@ __all__ = ["Follow", "finish"]
 _ABSURD = 1e18  # rate times gradient: far above any training, far below the end of float32 (3e38)
 
 
-class Follow(Callback):  # type: ignore[misc]
+class Follow(OwnCallback):
     """Rows, steps and the reason of an early end; the weights stay those after the last finite step.
 
     `on_row(row)` is called after every whole epoch, `settle()` where the fit ends early.

@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader as TorchLoader
 from torch.utils.data import Subset
 
 from nbtune._fastai import (
-    Callback,
     CancelFitException,
     CancelValidException,
     OptimWrapper,
+    OwnCallback,
     ParamScheduler,
     SchedCos,
     SchedLin,
@@ -104,7 +104,7 @@ class _Given:
         return self.valid if index else self.train
 
 
-class _NoValidation(Callback):  # type: ignore[misc]
+class _NoValidation(OwnCallback):
     order = -100
     takes_part = True
 
@@ -112,7 +112,7 @@ class _NoValidation(Callback):  # type: ignore[misc]
         raise CancelValidException
 
 
-class Clock(Callback):  # type: ignore[misc]
+class Clock(OwnCallback):
     """Seconds of every training step with what the loop adds to it, and of its forward part with the same.
 
     Ends the fit after `least` steps once `most` seconds are over, so that short steps are measured more often.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbtune._fastai import Callback
+from nbtune._fastai import OwnCallback
 from nbtune._fastai.follow import Follow
 from nbtune.trace import Trace
 
@@ -16,7 +16,7 @@ __all__ = ["Tell", "item_losses"]
 _PURE = ("torch.", "fastai.")  # modules of losses that may be called twice: somebody's own may count its calls
 
 
-class Tell(Callback):  # type: ignore[misc]
+class Tell(OwnCallback):
     """Reads what `Follow` found, and changes nothing."""
 
     order = Follow.order + 1

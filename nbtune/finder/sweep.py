@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nbtune._fastai import Callback, CancelFitException, CancelValidException
+from nbtune._fastai import CancelFitException, CancelValidException, OwnCallback
 from nbtune._fastai.borrow import borrowed, seed_all
 from nbtune._fastai.workers import answering
 from nbtune.errors import InputError
@@ -17,7 +17,7 @@ __all__ = ["Sweep", "one_test"]
 _SETTLE = 10  # steps before a loss may count as diverged: early averages hold few batches
 
 
-class Sweep(Callback):  # type: ignore[misc]
+class Sweep(OwnCallback):
     """Sets each step's rates and keeps its loss; ends the fit when there is nothing more to measure."""
 
     order = 70  # after every callback that changes a loss, and after schedules (60)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nbtune._cut import Cut, Grouping, grouping
-from nbtune._fastai import Callback, CancelFitException
+from nbtune._fastai import CancelFitException, OwnCallback
 from nbtune._fastai.feed import Stopped, Way, feeding
 from nbtune.cache import Store
 from nbtune.freeze.checks import cannot_keep, check_cache, check_views
@@ -22,7 +22,7 @@ from nbtune.groups import index_of
 __all__ = ["FreezePlan", "FreezeProof", "Hold", "Still", "cannot_keep", "groups_of", "plan_of", "reinitialise"]
 
 
-class Still(Callback):  # type: ignore[misc]
+class Still(OwnCallback):
     """Hold the groups before `first` still: in a fastai fit as a callback, on a bare module by `apply`.
 
     `first`: the first group that trains, by name or by index (negative from the end, as in fastai).

@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nbtune._cut import Cut
-from nbtune._fastai import Callback, CancelFitException, OptimWrapper, Recorder
+from nbtune._fastai import CancelFitException, OptimWrapper, OwnCallback, Recorder
 from nbtune._fastai.borrow import borrowed, seed_all, without_augmentation
 from nbtune._fastai.feed import Way, feeding
 from nbtune._fastai.steps import optimizer, scheduler
@@ -52,7 +52,7 @@ class Run:
     ended: str = ""  # "", "diverged" or "stopped"
 
 
-class _Watch(Callback):  # type: ignore[misc]
+class _Watch(OwnCallback):
     """Keeps the still part still, ends a fit whose loss is not finite, and asks after every epoch whether to go on."""
 
     order = 88  # as Still: after whatever else changes training modes
