@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -308,6 +309,21 @@ def test_a_stop_ends_the_fit_before_its_first_step_with_nothing_changed() -> Non
     assert streams.same()
     assert all(torch.equal(v, before[k]) for k, v in learn.model.state_dict().items())
     assert not any("forward" in vars(module) for module in learn.model.modules())
+
+
+def test_its_bar_leaves_nothing_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    def slow(batch: Any) -> Any:
+        time.sleep(0.2)
+        return batch
+
+    tuner = nt.Tuner(learner(after_batch=slow))
+    tuner.freeze()
+    capsys.readouterr()
+    tuner.fit(1, 1e-3, cache="on")
+    said = capsys.readouterr().out
+    assert "keeping features" in said
+    assert "\x1b" not in said  # a page does not go back to an earlier line
+    assert all(not line.split("\r")[-1].strip() for line in said.split("\n") if "keeping features" in line), said
 
 
 # Half precision, views, earlier boundaries

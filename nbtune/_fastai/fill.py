@@ -167,7 +167,15 @@ def _size(learn: Any, where: Boundary, inputs: Any, features: Any, took: float) 
 
 
 def _bar(total: int, done: int) -> Any:
-    said = {"desc": "keeping features", "unit": "batch", "leave": False, "delay": 0.5, "file": sys.stdout}
+    # On the line of the training's own bar, which waits: a page has no line below that could be cleared again.
+    said = {
+        "desc": "keeping features",
+        "unit": "batch",
+        "leave": False,
+        "delay": 0.5,
+        "file": sys.stdout,
+        "position": 0,
+    }
     return tqdm(total=total, initial=done, **said)
 
 

@@ -148,15 +148,17 @@ def _middle(curves: Any) -> Any:
 
 
 def _mark(ax: Any, readings: Any, lrs: Any, middle: Any) -> None:
-    """The readings as ticks on the curve, their names in rows above it, so that near ones do not overprint."""
+    """The readings as ticks on the curve, their names in rows below it, on the side where the loss is higher."""
     rows = ax.get_xaxis_transform()  # x in rates, y as a share of the height
     line = {"arrowstyle": "-", "color": GREY, "alpha": 0.4, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-    for row, (name, rate) in enumerate(sorted(readings.items(), key=lambda item: item[1])):
+    edge = lrs[0] * (lrs[-1] / lrs[0]) ** 0.15  # left of it is no room for a name
+    for row, (name, rate) in enumerate(sorted(readings.items(), key=lambda item: -item[1])):
         at = float(np.interp(math.log(rate), np.log(lrs), middle))
         ax.plot(rate, at, "|", color=GREY, markersize=12)
-        foot = (rate, 0.02 + 0.06 * row)
+        foot, side = (rate, 0.02 + 0.06 * row), "right" if rate > edge else "left"
         ax.annotate("", (rate, at), foot, textcoords=rows, arrowprops=line)
-        ax.annotate(name, foot, (3, 0), xycoords=rows, textcoords="offset points", fontsize=8, color=GREY)
+        where = {"xycoords": rows, "textcoords": "offset points", "ha": side, "fontsize": 8, "color": GREY}
+        ax.annotate(name, foot, (-3 if side == "right" else 3, 0), **where)
 
 
 def _limits(ax: Any, middle: Any, low: float) -> None:
@@ -165,4 +167,4 @@ def _limits(ax: Any, middle: Any, low: float) -> None:
     if not math.isfinite(low):  # nothing was measured
         return
     room = max(first - low, 0.1 * abs(first), 1e-6)
-    ax.set_ylim(low - 0.1 * room, max(first, low) + room)
+    ax.set_ylim(low - 0.25 * room, max(first, low) + room)
