@@ -57,18 +57,20 @@ class LayerGroups(tuple[LayerGroup, ...]):
         return f"{len(live)} of {len(self)} groups train ({count:,} parameters): {names}."
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th scope='col'>{word}</th>" for word in ("group", "parameters", "state", "norms", "rate"))
-        rows = "".join(_row(group) for group in self)
+        words = ["group", "parameters", "state", "norms", "rate"]
+        shown = words if any(group.lr is not None for group in self) else words[:-1]
+        head = "".join(f"<th scope='col'>{word}</th>" for word in shown)
+        rows = "".join(_row(group, len(shown)) for group in self)
         caption = html.escape(repr(self))
         return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _row(group: LayerGroup) -> str:
+def _row(group: LayerGroup, columns: int) -> str:
     state = "▲ trains" if group.trainable else "❄ still"
     rate = "" if group.lr is None else f"{group.lr:.3g}"
     cells = (f"{group.params:,}", state, group.norms or "", rate)
     name = f"<th scope='row'>{html.escape(group.name)}</th>"
-    return f"<tr>{name}{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+    return f"<tr>{name}{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells[: columns - 1])}</tr>"
 
 
 def _short(names: list[str]) -> str:
