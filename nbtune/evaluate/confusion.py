@@ -144,7 +144,7 @@ class Worst:
             self._picture(ax, i)
         if shown:
             figure.suptitle(
-                "true → predicted class;\np: the predicted one's probability" if columns < 3 else _KEY,
+                "true → predicted class;\np: the predicted one's probability" if columns < 5 else _KEY,
                 size=9,
                 x=0,
                 ha="left",
