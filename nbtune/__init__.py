@@ -7,7 +7,10 @@ in which their import was broken off. So a notebook imports nbtune first.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +99,27 @@ __all__ = [
 ]
 
 
+@contextmanager
+def _patient() -> Iterator[None]:
+    """PyTorch's threads, loaded within, soon sleep while they wait for each other, unless the environment says how to.
+
+    They read it once. By default they spin for long: beside another busy program a step of a small network took ten
+    times as long, measured on two cores. On a free machine so short a spinning costs nothing, none at all would.
+    """
+    said = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys()
+    if not said:
+        os.environ["GOMP_SPINCOUNT"] = "10000"
+    try:
+        yield
+    finally:
+        if not said:
+            os.environ.pop("GOMP_SPINCOUNT", None)
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
         raise AttributeError(f"module 'nbtune' has no attribute {name!r}")
-    with shielded():
+    with shielded(), _patient():
         if name in _HOMES:
             value = getattr(import_module(f"nbtune.{_HOMES[name]}"), name)
         else:
@@ -113,6 +133,6 @@ def __dir__() -> list[str]:
 
 
 if "ipykernel" in sys.modules:
-    with shielded():
+    with shielded(), _patient():
         for _home in sorted({*_HOMES.values()}):
             import_module(f"nbtune.{_home}")

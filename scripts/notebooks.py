@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("run", "store", "check", "test", "twice", "hosted"))
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in notebooks/")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where copies and results go")
-    parser.add_argument("--timeout", type=int, default=CELL_SECONDS, help="seconds a cell may take")
+    said = f"seconds a cell may take; default: {CELL_SECONDS}, but without end for `run`, on a machine of any speed"
+    parser.add_argument("--timeout", type=int, help=said)
     given = parser.parse_args(arguments)
     notebooks = given.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
     absent = [str(path) for path in notebooks if not path.is_file()]
@@ -51,10 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
         return check(notebooks)
     if given.command == "hosted":
         return max(put_cell(path) for path in notebooks)
+    limit = given.timeout or (-1 if given.command == "run" else CELL_SECONDS)
     if given.command == "test":
-        return test(notebooks, given.runs, given.timeout)
+        return test(notebooks, given.runs, limit)
     work = {"run": run, "store": store, "twice": twice}[given.command]
-    return max(work(path.resolve(), given.runs.resolve(), given.timeout) for path in notebooks)
+    return max(work(path.resolve(), given.runs.resolve(), limit) for path in notebooks)
 
 
 def run(path: Path, runs: Path, timeout: int) -> int:

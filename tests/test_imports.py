@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -161,3 +162,22 @@ def test_dir_lists_the_public_names() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Tunner'"):
         _ = nbtune.Tunner  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("said", "spins"), [(None, "10000"), ("PASSIVE", "0")])
+@pytest.mark.parametrize("kernel", [False, True])
+def test_threads_soon_sleep_while_they_wait_unless_the_environment_says_otherwise(
+    said: str | None, spins: str, kernel: bool
+) -> None:
+    """Spinning ones made a step ten times as long beside another program."""
+    begin = "import ipykernel; import nbtune" if kernel else "import nbtune; nbtune.Tuner"
+    code = f"import os; before = dict(os.environ); {begin}; import torch; assert dict(os.environ) == before"
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment = {**quiet, "OMP_DISPLAY_ENV": "verbose", **({} if said is None else {"OMP_WAIT_POLICY": said})}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Every library for itself says it as it is loaded, by how often a waiting thread looks before it sleeps.
+    counts = [line.split("'")[1] for line in done.stderr.splitlines() if "GOMP_SPINCOUNT" in line]
+    if not counts:
+        pytest.skip("no GNU OpenMP here")
+    assert set(counts) == {spins}, counts

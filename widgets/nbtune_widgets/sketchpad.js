@@ -60,6 +60,7 @@ const paper = (model) => {
     const key = view.paper + view.picture;
     if (view.by === me && shown !== null) shown = key;
     if (key === shown || last) return;
+    if (again) { tell(); return; } // a stroke of which the kernel has not heard: it is shown with it
     shown = key;
     [canvas.width, canvas.height] = view.wide;
     blank();
