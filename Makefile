@@ -20,8 +20,8 @@ help:  ## show this list
 run: $(READY)  ## install, run the quickstart, print its result and where to read it
 	@$(BIN)/python scripts/notebooks.py run notebooks/00_quickstart.ipynb
 
-lab: $(READY)  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: $(READY)  ## open the notebooks in JupyterLab; OPTIONS="--port 9000" and the like are passed on
+	$(BIN)/jupyter lab notebooks $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(OPTIONS)
 
 test: lint test-unit test-fuzz test-notebooks test-browser  ## everything that must hold, fastest first
 
