@@ -121,6 +121,15 @@ def test_the_gradient_of_the_last_step_is_shown_where_one_was_taken() -> None:
     assert [row[at] for row in panel.view["rows"]] == [group["slope"] for group in panel.view["groups"]]
 
 
+def test_norms_that_follow_the_data_are_not_called_unchanged() -> None:
+    tuner = begun()
+    panel = FreezePanel(tuner, seconds=0)
+    tuner.freeze_to(2, norms="stats")
+    tuner.fit(1, 1e-3)
+    held = {group["norms"]: group["held"] for group in panel.view["groups"] if group["still"]}
+    assert held["stats"] == "✓ unchanged but for norms"
+
+
 def test_the_saved_page_tells_of_probes_and_proofs_too() -> None:
     panel = FreezePanel(begun(), seconds=0)
     ask(panel, "freeze_to", 2)

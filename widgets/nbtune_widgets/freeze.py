@@ -139,7 +139,10 @@ class FreezePanel(Panel):
         phases = self.tuner.history.phases
         if not phases or not still or phases[-1].proof is None or phases[-1].rates.get(group.name, 1.0):
             return ""
-        return "✓ unchanged" if phases[-1].proof else "✗ not proven still"
+        if not phases[-1].proof:
+            return "✗ not proven still"
+        moved = group.norms not in (None, "still")  # its norm layers follow the data, or learn: no part of the proof
+        return "✓ unchanged but for norms" if moved else "✓ unchanged"
 
     def _widths(self, plan: Any) -> list[float]:
         sizes = [float(group.params) for group in plan.groups]
