@@ -247,7 +247,7 @@ def test_a_second_fit_uses_what_is_kept_and_a_changed_weight_does_not(monkeypatc
         learn.model.layer1[0].conv1.weight[0, 0, 0, 0] += 1
     before = len(seen)
     trained(learn, -1, "on", store=store)
-    assert len(seen) - before >= 4  # batches, or more in parts
+    assert len(seen) - before > 5  # more than a fit on kept features makes
     assert len(store) == 2, "features of other weights are dropped"
 
 
