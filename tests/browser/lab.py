@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Page
 
-__all__ = ["Lab", "Notebook7", "OpenNotebook"]
+__all__ = ["Lab", "Notebook7", "OpenNotebook", "begins"]
 
 # A popup that asks about news would stand in every picture, and would ask the network.
 SETTINGS = {
@@ -42,6 +43,11 @@ del sys, offline, _note
 TESTS = Path(__file__).resolve().parents[1]
 # The cells of the notebook in front, as the front end holds them.
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.toJSON().cells"
+
+
+def begins(word: str) -> re.Pattern[str]:
+    """The accessible names that begin with `word`: of two buttons, not the one that copies a line with that word."""
+    return re.compile("^" + re.escape(word))
 
 
 class Lab:

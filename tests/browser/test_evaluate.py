@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from browser.lab import Lab, OpenNotebook
+from browser.lab import Lab, OpenNotebook, begins
 from browser.panels import (
     axe,
     clock,
@@ -40,7 +40,7 @@ def panel(book: OpenNotebook) -> Locator:
     """The panel with a report, its worst errors open."""
     found = book.page.locator(PANEL).first
     if not found.locator(".nbt-cell").count():
-        found.get_by_role("button", name="Evaluate").click()
+        found.get_by_role("button", name=begins("Evaluate")).click()
         found.locator(".nbt-cell").first.wait_for(timeout=30_000)
     book.in_kernel(
         "evaluation._show(None, 1); evaluation._at = ('9', 0.5); evaluation.error = {}; evaluation.refresh()"
@@ -64,7 +64,7 @@ def test_the_test_set_is_looked_at_when_that_is_asked_for(book: OpenNotebook, sc
     book.in_kernel("assert tuner.reports == ()")
     assert "the look is counted" in sentence(found)
     shot(found, screenshots, "evaluation-before")
-    found.get_by_role("button", name="Evaluate").click()
+    found.get_by_role("button", name=begins("Evaluate")).click()
     expect(found.locator(".nbt-sentence")).to_contain_text("This was the first look at this test set.")
     says(found, "report = tuner.evaluate()")
     expect(found.locator(".nbt-metrics tbody tr")).to_have_count(5)
@@ -81,7 +81,7 @@ def test_every_cell_opens_exactly_its_items(book: OpenNotebook, panel: Locator) 
         expect(cell).to_have_attribute("aria-pressed", "true")
         expect(panel.locator(".nbt-items img")).to_have_count(int(cell.inner_text()))
         book.in_kernel(f"assert tuner.reports[0].cell('{true}', '{predicted}')['index'].tolist() == {items(panel)}")
-    panel.get_by_role("button", name="Worst errors").click()
+    panel.get_by_role("button", name=begins("Worst errors")).click()
     says(panel, "tuner.reports[0].worst(60).rows")
     book.in_kernel(f"assert tuner.reports[0].worst(60).rows['index'].tolist() == {items(panel)}")
     assert errors == []
@@ -90,7 +90,7 @@ def test_every_cell_opens_exactly_its_items(book: OpenNotebook, panel: Locator) 
 def test_the_keyboard_alone(book: OpenNotebook, panel: Locator) -> None:
     page = book.page
     cells = page.locator(".jp-Cell").count()
-    panel.get_by_role("button", name="Copy").focus()
+    panel.get_by_role("button", name=begins("Copy")).focus()
     stops = 0
     while page.evaluate("!document.activeElement.matches('.nbt-cell')") and stops < 40:
         page.keyboard.press("Shift+Tab")
@@ -173,7 +173,7 @@ def test_two_reports_a_thousand_classes_html_in_names_and_no_test_set(
     pair.locator("[data-key=cell-0-0]").click()  # more than 60 items, and no pictures
     says(pair, "report.cell('<img src=z onerror=window.hit=1>0', '<img src=z onerror=window.hit=1>0')[:60]")
     pair.get_by_text("page 1 of").wait_for()
-    pair.get_by_role("button", name="Next").click()
+    pair.get_by_role("button", name=begins("Next")).click()
     pair.get_by_text("page 2 of").wait_for()
     book.in_kernel(f"assert pair.report.cell(*[evil + '0'] * 2)[60:120]['index'].tolist() == {items(pair)}")
     shot(pair, screenshots, "evaluation-pair")
@@ -183,14 +183,14 @@ def test_two_reports_a_thousand_classes_html_in_names_and_no_test_set(
     wide.locator("[data-nbtune-code]").wait_for()
     wide.locator("[data-key=any-true]").select_option("7")
     wide.locator("[data-key=any-predicted]").select_option("7")
-    wide.get_by_role("button", name="Show").click()
+    wide.get_by_role("button", name=begins("Show")).click()
     says(wide, "report.cell('<img src=z onerror=window.hit=1>7', '<img src=z onerror=window.hit=1>7')")
     clock(wide, "change", ".nbt-threshold svg")
     wide.locator("[data-key=class]").select_option("500")
     print(f"another of 1,000 classes: {took(page):.0f} ms")
     shot(wide, screenshots, "evaluation-wide")
     none.scroll_into_view_if_needed()
-    none.get_by_role("button", name="Evaluate").click()
+    none.get_by_role("button", name=begins("Evaluate")).click()
     expect(none.get_by_role("alert")).to_contain_text("Next:")
     expect(none.get_by_role("alert")).to_contain_text("without a test set")
     shot(none, screenshots, "evaluation-none")
@@ -232,7 +232,7 @@ def test_two_views_a_reload_and_a_model_that_went_on(book: OpenNotebook, panel: 
     expect(panel.locator(".nbt-cell[aria-pressed='true']")).to_have_count(1)
     book.reload()
     panel.locator(".nbt-cell").first.wait_for(timeout=30_000)
-    panel.get_by_role("button", name="Worst errors").click()
+    panel.get_by_role("button", name=begins("Worst errors")).click()
     says(panel, "tuner.reports[0].worst(60).rows")
     book.add_and_run("tuner.fit(1, lr=1e-3)")
     expect(panel.locator(".nbt-sentence")).to_contain_text("No report of the model as it is now")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from browser.lab import Lab, OpenNotebook
+from browser.lab import Lab, OpenNotebook, begins
 from browser.panels import axe, box_of, clock, good_to_read, notebook, sentence, shot, took, without_kernel
 
 pytestmark = pytest.mark.browser
@@ -84,12 +84,12 @@ def test_the_mouse_clicks_and_drags_and_the_costs_come_at_once(opened: OpenNoteb
     assert sentence(panel).startswith("layer4 and head train")
     print(f"from the end of the drag to the costs: {took(page):.0f} ms")
     assert " an epoch" in sentence(panel)
-    panel.get_by_role("button", name="Prove").click()
+    panel.get_by_role("button", name=begins("Prove")).click()
     panel.get_by_text("Still, proven").first.wait_for()
-    panel.get_by_role("button", name="Copy").click()
-    panel.get_by_role("button", name="Copy").get_by_text("Copied").first.wait_for()
+    panel.get_by_role("button", name=begins("Copy")).click()
+    panel.get_by_role("button", name=begins("Copy")).get_by_text("Copied").first.wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == "tuner.verify()"
-    panel.get_by_role("button", name="Unfreeze").click()
+    panel.get_by_role("button", name=begins("Unfreeze")).click()
     says(panel, "tuner.unfreeze()")
     assert still(panel) == []
 
@@ -97,7 +97,7 @@ def test_the_mouse_clicks_and_drags_and_the_costs_come_at_once(opened: OpenNoteb
 def test_it_is_good_to_read_in_light_dark_and_on_white(opened: OpenNotebook, panel: Locator, screenshots: Path) -> None:
     panel.locator("[data-group=layer3]").click()
     says(panel, "tuner.freeze_to('layer3')")
-    panel.get_by_role("button", name="Probe depths").click()
+    panel.get_by_role("button", name=begins("Probe depths")).click()
     panel.locator(".nbt-depth svg").wait_for(timeout=30_000)
     panel.get_by_text("As table").click()
     good_to_read(opened, PANEL, screenshots, "freeze-panel")
@@ -135,7 +135,7 @@ def test_the_keyboard_alone(opened: OpenNotebook, panel: Locator) -> None:
     tab_to(page, "Prove")
     page.keyboard.press("Enter")
     panel.get_by_text("Still, proven").first.wait_for()
-    expect(panel.get_by_role("button", name="Prove")).to_be_focused()
+    expect(panel.get_by_role("button", name=begins("Prove"))).to_be_focused()
     expect(panel.get_by_role("status")).to_contain_text("Still, proven")  # for who cannot see it
 
 
@@ -175,7 +175,7 @@ def test_two_views_of_one_panel_agree_while_a_cell_runs(opened: OpenNotebook, pa
 def test_a_running_verb_disables_and_says_why(opened: OpenNotebook, panel: Locator) -> None:
     opened.add_and_run("tuner.fit(200, cache='off')", wait=False)
     expect(panel.get_by_role("status")).to_have_text("tuner.fit() is running.")
-    prove = panel.get_by_role("button", name="Unfreeze")
+    prove = panel.get_by_role("button", name=begins("Unfreeze"))
     expect(prove).to_have_attribute("aria-disabled", "true")
     expect(prove).to_have_attribute("title", "tuner.fit() is running.")
     expect(panel.get_by_role("slider")).to_have_attribute("aria-disabled", "true")
@@ -245,7 +245,7 @@ def test_one_group_four_hundred_and_names_with_html(opened: OpenNotebook, screen
     expect(wide.get_by_role("slider")).to_have_attribute("aria-valuenow", "10")
     shot(wide, screenshots, "freeze-panel-400")
     assert axe(page, PANEL) == []  # of all of them
-    expect(alone.get_by_role("button", name="Freeze body")).to_have_attribute("title", "The model has one group.")
+    expect(alone.get_by_role("button", name=begins("Freeze body"))).to_have_attribute("title", "The model has one group.")
     odd.locator(".nbt-group").last.click()
     expect(odd.locator(".nbt-name").first).to_have_text(EVIL)
     assert page.evaluate("window.hit") is None
@@ -269,7 +269,7 @@ def test_a_page_that_is_loaded_again_goes_on_where_it_was(opened: OpenNotebook, 
     again.scroll_into_view_if_needed()
     expect(again.locator(".nbt-still")).to_have_count(4)
     expect(opened.page.locator("[data-nbtune-static]").first).to_be_hidden()
-    again.get_by_role("button", name="Unfreeze").click()
+    again.get_by_role("button", name=begins("Unfreeze")).click()
     expect(again.locator(".nbt-sentence")).to_contain_text("All 6 groups train")
 
 

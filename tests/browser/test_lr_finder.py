@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from browser.lab import Lab, OpenNotebook
+from browser.lab import Lab, OpenNotebook, begins
 from browser.panels import box_of, clock, good_to_read, notebook, sentence, shot, took, without_kernel
 
 pytestmark = pytest.mark.browser
@@ -51,18 +51,18 @@ def test_from_the_click_to_the_curve(opened: OpenNotebook, screenshots: Path) ->
     assert sentence(panel).startswith("No range test yet")
     shot(panel, screenshots, "lr-finder-empty")
     clock(panel, "click", ".nbt-curve")
-    panel.get_by_role("button", name="Find").click()
+    panel.get_by_role("button", name=begins("Find")).click()
     panel.locator(".nbt-curve").wait_for(timeout=30_000)
     print(f"from the first click to the curve: {took(opened.page):.0f} ms")
     says(panel, "curve = tuner.lr_find()")
-    panel.get_by_role("button", name="Run again").wait_for()
+    panel.get_by_role("button", name=begins("Run again")).wait_for()
     opened.in_kernel("tuner.seed = 1")  # or the same curve would come again
     clock(panel, "click", ".nbt-curve")
-    panel.get_by_role("button", name="Run again").click()
+    panel.get_by_role("button", name=begins("Run again")).click()
     print(f"from another click to the curve: {took(opened.page):.0f} ms")
-    panel.get_by_role("button", name="Run again").wait_for()
+    panel.get_by_role("button", name=begins("Run again")).wait_for()
     panel.locator("[data-key=seeds]").select_option("3")
-    panel.get_by_role("button", name="Run again").click()
+    panel.get_by_role("button", name=begins("Run again")).click()
     says(panel, "curve = tuner.lr_find(seeds=3)")
     expect(panel.locator(".nbt-band")).to_have_count(1)
     marks = panel.locator("g:has(> circle.nbt-dot) > title").evaluate_all("all => all.map(e => e.textContent)")
@@ -90,9 +90,9 @@ def test_the_mouse_drags_both_rates_and_uses_them(opened: OpenNotebook, finder: 
     expect(finder.locator(".nbt-rates")).to_contain_text(written)
     for which, held in moved.items():
         expect(finder.get_by_role("textbox", name=which)).to_have_value(held)
-    finder.get_by_role("button", name="Use").click()
+    finder.get_by_role("button", name=begins("Use")).click()
     says(finder, f"tuner.lr = slice({base!r}, {top!r})")
-    expect(finder.get_by_role("button", name="Use")).to_have_attribute("title", "The next fit takes it already.")
+    expect(finder.get_by_role("button", name=begins("Use"))).to_have_attribute("title", "The next fit takes it already.")
     opened.add_and_run(f"assert tuner.lr == slice({base!r}, {top!r})")
     assert opened.errors() == []
 
@@ -168,13 +168,13 @@ def test_a_storm_of_clicks_begins_one_test_and_stop_ends_it(opened: OpenNotebook
     finder.evaluate(
         "panel => { for (let i = 0; i < 20; i += 1) panel.querySelector('[data-key=button-find]').click(); }"
     )
-    stop = finder.get_by_role("button", name="Stop")
+    stop = finder.get_by_role("button", name=begins("Stop"))
     stop.wait_for()
     expect(finder.get_by_role("status")).to_contain_text("tuner.lr_find() is running.")
-    expect(finder.get_by_role("button", name="Use")).to_have_attribute("aria-disabled", "true")
+    expect(finder.get_by_role("button", name=begins("Use"))).to_have_attribute("aria-disabled", "true")
     finder.get_by_role("progressbar").wait_for()
     stop.click()
-    finder.get_by_role("button", name="Run again").wait_for(timeout=20_000)
+    finder.get_by_role("button", name=begins("Run again")).wait_for(timeout=20_000)
     assert "topped" in sentence(finder)
     opened.add_and_run("assert begun.count('lr_find') == 1, begun")
     assert opened.errors() == []
@@ -191,6 +191,6 @@ def test_a_page_that_is_loaded_again_and_a_second_view(opened: OpenNotebook, fin
     again.scroll_into_view_if_needed()
     expect(again.locator(".nbt-curve")).to_have_count(1)
     expect(again.get_by_role("textbox", name="Top rate")).to_have_value("1.2e-2")
-    again.get_by_role("button", name="Use").click()
+    again.get_by_role("button", name=begins("Use")).click()
     expect(again.locator("code")).to_contain_text("0.012")
     assert opened.console == []
