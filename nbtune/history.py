@@ -78,6 +78,11 @@ class History:
         return bool(self.phases) and all(phase.cached for phase in self.phases)
 
     @property
+    def trained(self) -> int:
+        """Epochs that the present weights were trained for: those since all of them were last drawn anew."""
+        return sum(row["phase"] >= self._first for row in self.rows)
+
+    @property
     def why(self) -> str:
         """Why the cache was used or not, a sentence a phase."""
         return " ".join(dict.fromkeys(phase.why for phase in self.phases))

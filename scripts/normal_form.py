@@ -141,18 +141,11 @@ def _joined(text: str | list[str]) -> str:
 
 
 def keep_stable(new: Node, stored: Node) -> Node:
-    """`new`, with the stored outputs of every cell whose outputs differ only in what `denoise` removes."""
-    before = {cell["id"]: cell for cell in stored["cells"] if cell["cell_type"] == "code"}
-    for cell in new["cells"]:
-        old = before.get(cell["id"])
-        if old and _told(cell["outputs"]) == _told(old["outputs"]):
-            cell["outputs"] = [_counted(out, cell.get("execution_count")) for out in old["outputs"]]
-    return new
+    """`stored`, where `new` differs from it only in what `denoise` removes, else `new`.
 
-
-def _counted(out: Node, count: int | None) -> Node:
-    """An output of a cell that may stand elsewhere now."""
-    return {**out, "execution_count": count} if "execution_count" in out else out
+    All of a notebook or nothing: its durations are compared with each other, so they come from one run.
+    """
+    return stored if _told(new["cells"]) == _told(stored["cells"]) else new
 
 
 def _told(value: Any) -> Any:

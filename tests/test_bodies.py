@@ -51,6 +51,7 @@ def _four_parts(error: pytest.ExceptionInfo[NbtuneError]) -> None:
         ("net.pkl", "fastai exported", "load_learner('net.pkl').model"),
         ("timm:convnext_ato", "a misspelling", 'task.learner("timm:convnext_atto")'),
         ("timm:resnet18.nope", "another version of timm", 'task.learner("timm:resnet18")'),
+        ("tabular", "these are pictures", 'task.learner("letters")'),
         ("timm:timm/resnet18", "a repository", 'task.learner("hf:timm/resnet18")'),
     ],
 )  # fmt: skip

@@ -93,6 +93,27 @@ def test_pictures_outside_of_the_class_folders_and_empty_ones_are_named(tmp_path
     assert "passed over: 1 × .txt" in card.note
 
 
+@pytest.mark.parametrize(
+    ("counts", "likely", "better"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, "still to be filled", "three pictures or more for each class"),
+        ({"a": 9}, "the folder above it", "a folder each"),
+        ({"a": 9, "b": 9, "c": 0}, "still to be filled", 'broken="skip"'),
+    ],
+)
+def test_class_folders_with_too_little_in_them(
+    tmp_path: Path, counts: dict[str, int], likely: str, better: str
+) -> None:
+    for name, n in counts.items():
+        (tmp_path / name).mkdir()
+        for number in range(n):
+            good(number).save(tmp_path / name / f"{number}.png")
+    with pytest.raises(InputError) as error:
+        nt.tasks.from_folder(tmp_path)
+    assert likely in error.value.likely
+    assert better in error.value.next
+
+
 def test_a_long_panorama_is_no_bomb(tmp_path: Path) -> None:
     Image.new("L", (20_000, 300), 128).save(tmp_path / "wide.png")
     look = look_at(tmp_path / "wide.png")

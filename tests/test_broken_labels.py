@@ -19,8 +19,9 @@ def _labels(values: Any) -> pd.DataFrame:
 
 
 LABELS: dict[str, tuple[pd.DataFrame, dict[str, Any], str, str]] = {
-    "one class": (_labels(["a"] * 40), {}, "40 items of one class, 'a'", "value_counts"),
+    "one class": (_labels(["a"] * 40), {}, "40 items of one class, 'a'", "df['y'].value_counts"),
     "a class of one": (_labels(["a", "b"] * 19 + ["a", "c"]), {}, "'c' has 1", "leave_out=('c',)"),
+    "classes of two": (_labels([f"n{i // 2}" for i in range(40)]), {}, "20 of 20 classes", "collect 3 or more of each"),
     "white space": (_labels(["a", "b ", "b", "a"] * 10), {}, "'b '. 'b' is a class too", "str.strip()"),
     "mixed types": (_labels([1, "1"] * 20), {}, "of type int (such as 1), 20 of type str", "astype(str)"),
     "more classes than items": (_labels([f"n{i}" for i in range(40)]), {}, "40 classes for 40 items", "regression"),

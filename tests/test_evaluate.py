@@ -336,6 +336,11 @@ def test_confusion_picture_shows_every_count(k: int) -> None:
     assert picture._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_matrix_without_errors_says_so() -> None:
+    assert "no errors." in certain([0, 1], [0, 1], 2).plot().sentence
+    assert "1 error; most often 1 × " in certain([0, 1], [0, 0], 2).plot().sentence
+
+
 # Comparison
 
 
@@ -361,6 +366,18 @@ def test_compare_interval_is_the_paired_one(digits: SimpleNamespace) -> None:
     each = (digits.good.argmax(1) == digits.y).astype(float) - (digits.poor.argmax(1) == digits.y)
     half = 1.96 * each.std() / np.sqrt(600)
     assert found.accuracy.high - found.accuracy.low == pytest.approx(2 * half, rel=0.12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(first=st.integers(0, 12), second=st.integers(0, 12), both=st.integers(0, 60))
+def test_what_the_exact_test_leaves_undecided_the_interval_does_too(first: int, second: int, both: int) -> None:
+    n = max(first + second + both, 1)
+    right = [[1] * first + [0] * (n - first), [0] * first + [1] * second + [0] * (n - first - second)]
+    y = [1] * (first + second) + [0] * (n - first - second)
+    a, b = (certain(y, one, 2) for one in right)
+    found = a.compare(b)
+    assert found.accuracy.low <= found.accuracy.value <= found.accuracy.high
+    assert (found.verdict == "undecided") == (found.accuracy.low <= 0 <= found.accuracy.high)
 
 
 def test_compare_with_itself_is_undecided(digits: SimpleNamespace) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fastai.callback.tracker import SaveModelCallback
@@ -42,6 +43,13 @@ def test_a_healthy_learner_is_not_accused_and_nothing_is_left_behind(family: str
     assert differing(before, state(learn)) == []
     assert result
     # The ratings of `collab` repeat themselves (12 users, 9 items), in training as across splits: that is a note.
+    assert [repr(one) for one in result.findings if one.severity != "note"] == []
+
+
+def test_a_table_without_categories_is_not_accused() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=120), "b": rng.normal(size=120), "y": ["p", "q"] * 60})
+    result = nt.Tuner(nt.tasks.from_frame(frame, y="y").learner("tabular", seed=0), seed=0).check()
     assert [repr(one) for one in result.findings if one.severity != "note"] == []
 
 

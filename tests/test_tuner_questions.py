@@ -49,6 +49,13 @@ def test_the_next_fit_gives_what_the_first_run_of_the_noise_gave(tuner: nt.Tuner
     assert found.frame().iloc[0].to_dict()[found.metric] == fitted
 
 
+@pytest.mark.parametrize("name", ["sweep", "noise"])
+def test_runs_that_go_on_from_trained_weights_are_not_taken_for_whole_trainings(tuner: nt.Tuner, name: str) -> None:
+    assert "went on" not in ASK[name](tuner).sentence
+    tuner.fit(2, 1e-2)
+    assert "went on from weights trained for 2 epochs" in ASK[name](tuner).sentence
+
+
 def test_the_best_setting_is_taken_by_fit(tuner: nt.Tuner) -> None:
     found = tuner.sweep([1e-4, 1e-2], [0.0], epochs=2, seeds=2)
     assert found.best["lr"] == 1e-2

@@ -44,6 +44,8 @@ def _meant(name: str, known: tuple[str, ...]) -> tuple[str, str]:
         return "the library in another spelling.", f'task.learner("{_LIBRARIES[library.lower()]}{rest}")'
     if not name.strip():
         return "an empty text, such as a setting that was never filled in.", f'task.learner("{known[0]}")'
+    if name.strip().lower() == "tabular":
+        return "the model of a table, and these are pictures.", 'task.learner("letters")'
     if Path(name).suffix in _WEIGHTS or (Path(name) / "bundle.json").is_file():
         return _file(name)
     near = get_close_matches(name.strip().lower(), known, n=3, cutoff=0.6)

@@ -23,6 +23,7 @@ __all__ = ["Comparison", "compare"]
 class Comparison:
     """Two reports on the same items: differences are the first minus the second, with 95 % intervals.
 
+    The interval of accuracy is never narrower than the exact test allows: an undecided difference holds 0.
     `p` is McNemar's exact p-value for accuracy (McNemar 1947), from the items that only one of them reads;
     `verdict` is "better", "worse" or "undecided" (p of 0.05 or more), said of the first.
     """
@@ -85,7 +86,7 @@ def compare(first: Report, second: Any) -> Comparison:
     a, b = first.predicted == first.targets, second.predicted == second.targets
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     both = only_a + only_b
-    accuracy, f1 = _differences(first, second)
+    accuracy, f1 = _differences(first, second, only_a, only_b)
     return Comparison(
         accuracy=accuracy,
         f1=f1,
@@ -116,8 +117,11 @@ def _check(first: Report, second: Any) -> None:
         )
 
 
-def _differences(first: Report, second: Report) -> tuple[Estimate, Estimate]:
-    """Accuracy and macro F1, first minus second, with paired bootstrap intervals over the items."""
+def _differences(first: Report, second: Report, only_first: int, only_second: int) -> tuple[Estimate, Estimate]:
+    """Accuracy and macro F1, first minus second, with paired bootstrap intervals over the items.
+
+    With few items the bootstrap is too narrow (Efron & Tibshirani 1993), so accuracy has the wider of two intervals.
+    """
     k, n = len(first.vocab), len(first)
     codes = (first.targets * k + first.predicted) * k + second.predicted
     rng = np.random.default_rng(first.seed)
@@ -127,10 +131,22 @@ def _differences(first: Report, second: Report) -> tuple[Estimate, Estimate]:
     value_f1 = first.metrics["f1"].value - second.metrics["f1"].value
     # No disagreement was seen: the limit is what 0 of n disagreements still allows.
     half = wilson(0, n).high
+    drawn = interval(value, accuracy, (max(-1.0, value - half), min(1.0, value + half)))
+    exact = _exact(only_first, only_second, n)
     return (
-        interval(value, accuracy, (max(-1.0, value - half), min(1.0, value + half))),
+        Estimate(value, min(drawn.low, exact.low), max(drawn.high, exact.high)),
         interval(value_f1, f1, (max(-1.0, value_f1 - half), min(1.0, value_f1 + half))),
     )
+
+
+def _exact(only_first: int, only_second: int, n: int) -> Estimate:
+    """The difference with the interval that belongs to McNemar's exact test (Clopper & Pearson 1934)."""
+    apart = only_first + only_second
+    value = (only_first - only_second) / n
+    if not apart:
+        return Estimate(value, value, value)
+    share = binomtest(only_first, apart).proportion_ci(0.95, "exact")
+    return Estimate(value, *((2 * limit - 1) * apart / n for limit in (share.low, share.high)))
 
 
 def _drawn(distinct: Ints, counts: Ints, k: int, n: int) -> tuple[Floats, Floats]:

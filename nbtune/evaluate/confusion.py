@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Floats, Ints
-from nbtune.evaluate.reading import largest_confusions
+from nbtune.evaluate.reading import counted, largest_confusions
 
 __all__ = ["Worst", "confusion_chart"]
 
@@ -28,16 +28,18 @@ def confusion_chart(confusion: Ints, vocab: Sequence[str]) -> Chart:
     k = len(vocab)
     keep = _most_errors(confusion) if k > SHOWN else np.arange(k)
     errors = int(confusion.sum() - np.trace(confusion))
+    items, wrong = counted(int(confusion.sum()), "item"), counted(errors, "error")
     part = f" The {SHOWN} classes of {k} with most errors are shown." if k > SHOWN else ""
     sentence = (
-        f"Confusion matrix of {confusion.sum()} items: {errors} errors; most often "
-        f"{largest_confusions(confusion, vocab)}.{part}"
+        f"Confusion matrix of {items}: {wrong}; most often {largest_confusions(confusion, vocab)}.{part}"
+        if errors
+        else f"Confusion matrix of {items}: no errors.{part}"
     )
     size = 2.2 + 0.42 * len(keep)
     figure, ax = chart(sentence, width=max(3.6, size), height=max(3.2, size - 0.4))
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     _draw(ax, confusion[np.ix_(keep, keep)], share[np.ix_(keep, keep)])
-    title = f"{errors} errors on {confusion.sum()} items"
+    title = f"{wrong} on {items}"
     if k > SHOWN:
         title += f"; {SHOWN} of {k} classes shown,\nthose with most errors"
     _label(ax, [vocab[c] for c in keep], title)

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from nbtune.evaluate.intervals import Estimate, Ints
 
-__all__ = ["largest_confusions", "looks_warning", "pattern"]
+__all__ = ["counted", "largest_confusions", "looks_warning", "pattern"]
 
 LEVEL = 0.05
 NAMED = 3  # classes named in one sentence at most
@@ -24,7 +24,7 @@ def pattern(confusion: Ints, vocab: Sequence[str], gap: Estimate) -> str:
     and false alarms differ (exact sign test at 5 %, corrected for the classes that could differ: Tarone 1990).
     """
     if confusion.sum() == np.trace(confusion):
-        return f"No error was seen on {_count(confusion.sum(), 'item')}."
+        return f"No error was seen on {counted(confusion.sum(), 'item')}."
     parts = [part for part in (_macro(confusion, vocab, gap), *_classes(confusion, vocab)) if part]
     if not parts:
         return "Precision and recall agree within the noise, overall and in each class."
@@ -51,7 +51,7 @@ def _miscounted(confusion: Ints, vocab: Sequence[str], sign: int, how: str) -> s
     # A class that is never predicted, or never occurs, has no hit: both its shares are 0.
     part = sign * (hits / np.maximum(called, 1) - hits / np.maximum(support, 1))
     most = int(part.argmax())
-    counts = f"({_count(int(called[most]), 'time')} for {_count(int(support[most]), 'item')})"
+    counts = f"({counted(int(called[most]), 'time')} for {counted(int(support[most]), 'item')})"
     if (part > 0).sum() == 1 and (sign * (support - called) > 0).sum() == 1:
         return f"'{vocab[most]}' is predicted too {how} {counts}"
     return f"Some classes are predicted too {how}, most '{vocab[most]}' {counts}"
@@ -95,12 +95,10 @@ def _invented(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
 
 
 def largest_confusions(confusion: Ints, vocab: Sequence[str], n: int = 2) -> str:
-    """The most frequent errors in words, or that there are none."""
+    """The most frequent of the errors, in words."""
     errors = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-errors, axis=None, kind="stable")[:n]
     cells = [np.unravel_index(flat, errors.shape) for flat in order if errors.flat[flat] > 0]
-    if not cells:
-        return "no item off the diagonal"
     return ", ".join(f"{errors[t, p]} × '{vocab[t]}' read as '{vocab[p]}'" for t, p in cells)
 
 
@@ -114,5 +112,6 @@ def looks_warning(looks: int) -> str:
     )
 
 
-def _count(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """1 item, 2 items."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

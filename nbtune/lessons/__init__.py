@@ -3,7 +3,7 @@
 Example:
     >>> import nbtune as nt
     >>> nt.lessons.freeze.times_faster.check(...)
-    Not attempted: put your answer in the place of the dots.
+    Not attempted: put your answer, a function, in the place of the dots.
 """
 
 from __future__ import annotations

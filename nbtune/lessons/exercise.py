@@ -95,7 +95,7 @@ class Exercise:
     def check(self, answer: Any = ...) -> Outcome:
         """Right; not yet, and what to look at; or not attempted (`...`, None, or what the notebook gave, unchanged)."""
         if _blank(answer):
-            return Outcome("not attempted", "put your answer in the place of the dots.")
+            return Outcome("not attempted", f"put your answer, {self.takes.words}, in the place of the dots.")
         if not self.takes.fits(answer):
             return Outcome("not yet", f"the answer is {self.takes.words}; this is {_shown(answer)}.")
         try:

@@ -21,8 +21,9 @@ def _cut_lower(tuner: Tuner) -> str | None:
         return f"only {share:.0%} of the parameters are still. tuner.groups says how many each group has; cut later."
     if not len(tuner.history):
         return "the cut is right; now train at least one epoch, so that the history can say whether the cache was used."
-    if not tuner.history.cached:
-        return f"the cache was not used, and the history says why: {tuner.history.why}"
+    last = tuner.history.phases[-1]
+    if not last.cached:
+        return f"the cache was not used in the last fit, and the history says why: {last.why}"
     return None
 
 

@@ -92,7 +92,7 @@ def inputs(subject: Subject) -> Iterator[Finding]:
 
 
 def _constant(one: torch.Tensor, name: str) -> Iterator[Finding]:
-    if len(one) < 2:
+    if len(one) < 2 or not one[0].numel():  # a table without categories has an input without columns
         return
     flat = one.flatten(1).double()
     if bool((flat == flat[0]).all()):

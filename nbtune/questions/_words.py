@@ -14,7 +14,7 @@ from nbtune.evaluate.intervals import Estimate
 
 __all__ = [
     "figure", "figures", "is_share", "lower_is_better", "mean_of", "named", "points", "said", "span", "told", "value",
-    "within",
+    "went_on", "within",
 ]  # fmt: skip
 
 _LOWER = ("loss", "error", "mse", "mae", "msle", "rmse", "perplexity", "brier", "hamming", "exp_rmspe")
@@ -99,6 +99,14 @@ def mean_of(metric: str, values: Sequence[float], sd: float | None = None, df: i
 def within(sd: float, df: int) -> float:
     """How far from its mean one more run lies in 95 % of cases, by Student's t with `df` degrees of freedom."""
     return float(stats.t.ppf(0.975, df)) * sd
+
+
+def went_on(trained: int) -> str:
+    """What runs do not tell that began with trained weights; empty for weights that no fit has changed."""
+    if not trained:
+        return ""
+    epochs = f"{trained} epoch{'s' if trained > 1 else ''}"
+    return f" Each run went on from weights trained for {epochs}; a whole training is asked about before its first fit."
 
 
 def named(**settings: Any) -> str:

@@ -20,7 +20,7 @@ from nbtune.cache import Store
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.phases import PASSES
-from nbtune.questions._words import mean_of, points, span, value, within
+from nbtune.questions._words import mean_of, points, span, value, went_on, within
 from nbtune.questions.checks import check_batches, check_seed, check_split
 from nbtune.questions.trials import Setting, Trials, metric_of, progress, since
 from nbtune.rates import resolve
@@ -41,6 +41,7 @@ class Noise:
     diverged: int
     seconds: float
     partial: bool = False  # stopped before it was done
+    trained: int = 0  # epochs of training behind the weights that each run began with
 
     @property
     def mean(self) -> Estimate:
@@ -67,7 +68,8 @@ class Noise:
     def sentence(self) -> str:
         """What the seed alone does, and which differences say nothing."""
         n = len(self.scores)
-        more = f" Stopped after {n} of {self.planned} runs." if self.partial else ""
+        more = went_on(self.trained)
+        more += f" Stopped after {n} of {self.planned} runs." if self.partial else ""
         more += f" {self.diverged} of the runs diverged and are left out." if self.diverged else ""
         if n < 2:
             return f"{n} run{'s' if n != 1 else ''} cannot tell the noise.{more}"

@@ -18,7 +18,7 @@ from nbtune.cache import Store
 from nbtune.errors import TrainingError
 from nbtune.evaluate.intervals import Estimate
 from nbtune.phases import PASSES
-from nbtune.questions._words import mean_of, named, span, within
+from nbtune.questions._words import mean_of, named, span, went_on, within
 from nbtune.questions.checks import check_batches, check_seed, check_split, grid
 from nbtune.questions.map import draw
 from nbtune.questions.race import Race
@@ -59,6 +59,7 @@ class Sweep:
     seconds: float
     partial: bool = False  # stopped before it was done
     sd: float = field(default=math.nan)  # of the metric by seed alone, pooled over the finalists
+    trained: int = 0  # epochs of training behind the weights that each run began with
 
     @property
     def best(self) -> dict[str, Any]:
@@ -90,7 +91,8 @@ class Sweep:
         chosen = " Chosen and measured on the same items, so it flatters." if others else ""
         return (
             f"Best of {len(self.results)} on validation: {top.words}, {self.metric} {span(self.metric, top.estimate)} "
-            f"after {epochs} (mean of {runs}); {noise}.{chosen} {seconds(self.seconds).capitalize()}.{cut}"
+            f"after {epochs} (mean of {runs}); {noise}.{chosen} {seconds(self.seconds).capitalize()}."
+            f"{went_on(self.trained)}{cut}"
         )
 
     def frame(self) -> Any:

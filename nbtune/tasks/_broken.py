@@ -50,6 +50,8 @@ def _likely(reasons: set[str]) -> str:
     text = " ".join(reasons)
     if "missing" in text:
         return "a folder that was moved, names relative to another folder, or files that were never copied."
+    if "class folder" in text:
+        return "a class that is still to be filled, or pictures in files of another kind."
     if "label" in text or "target" in text:
         return "rows that were never labelled, or labelled twice."
     if "link" in text:

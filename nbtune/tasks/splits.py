@@ -206,7 +206,8 @@ def _check_counts(target: Target, least: int) -> None:
             f"{len(few)} of {len(counts)} classes are too small: {said}{more}.",
             rule=f"a class has {least} items or more, one for each split.",
             likely="a rare class, or a misspelt label.",
-            next=f"leave_out={tuple(few)[:8]!r} leaves them out and says so in task.card; or collect more of them",
+            next=f"leave_out={tuple(few)[:8]!r} leaves them out and says so in task.card; or collect more of them"
+            if np.count_nonzero(counts) - len(few) > 1 else f"collect {least} or more of each",
         )  # fmt: skip
 
 

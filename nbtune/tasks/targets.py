@@ -101,18 +101,20 @@ def _single(values: pd.Series, why: str, call: str) -> Target:
         raise InputError(
             f"{len(names):,} items of one class, {vocab[0]!r}." if vocab else "no items.",
             rule="there are two classes or more to tell apart.",
-            likely="a filter that left one class, or another column than the labels'."
-            if call == "from_frame" else "the folder of one class instead of the folder above it.",
-            next='df["label"].value_counts() shows what there is' if call == "from_frame"
-            else f"{call} of all classes: a folder each",
+            likely="the folder of one class instead of the folder above it." if call == "from_folder"
+            else "a filter that left one class, or another column than the labels'.",
+            next="from_folder of all classes: a folder each" if call == "from_folder"
+            else f"df[{values.name!r}].value_counts() shows what there is" if call == "from_frame"
+            else "numpy.unique(y, return_counts=True) shows what there is",
         )  # fmt: skip
     if 2 * len(vocab) > len(names):
         raise InputError(
             f"{len(vocab):,} classes for {len(names):,} items.",
             rule="a class has two items or more, on average.",
-            likely="a column of names, numbers or texts instead of classes."
-            if call != "from_folder" else "a folder for each item instead of each class.",
-            next='target="regression" if they are quantities; else another column as y',
+            likely="a folder for each item instead of each class, or classes that are still to be filled."
+            if call == "from_folder" else "names, numbers or texts instead of classes.",
+            next="three pictures or more for each class; a table with the classes goes by labels="
+            if call == "from_folder" else 'target="regression" if they are quantities; else another column as y',
         )  # fmt: skip
     place = {name: at for at, name in enumerate(vocab)}
     return Target("single", vocab, np.array([place[name] for name in names], dtype=np.int64), why)

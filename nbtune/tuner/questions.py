@@ -98,13 +98,14 @@ class Questions(Fitting):
     ) -> Sweep:  # fmt: skip
         """Rates × weight decays (× dropouts × batch sizes) of what trains, as a map on the validation items.
 
-        By successive halving (Jamieson & Talwalkar, 2016), each run from the present weights; the last three
-        settings are run with all `epochs` and `seeds` seeds. `.best` gives keywords for `fit`. Raises FreezeError
-        where nothing is still or features cannot be kept.
+        By successive halving (Jamieson & Talwalkar, 2016), each run from the present weights, so that before the
+        first fit it tells of a whole training; the last three settings are run with all `epochs` and `seeds` seeds.
+        `.best` gives keywords for `fit`. Raises FreezeError where nothing is still or features cannot be kept.
         """
         self._still("sweep")
         options = {"lrs": lrs, "wds": wds, "dropouts": dropouts, "batch_sizes": batch_sizes, "epochs": epochs}
         found = sweep(self.learn, self._held.cut, seeds=seeds, **options, **self._asked())
+        found = replace(found, trained=self.history.trained)
         usual = {"lrs": _LRS, "wds": _WDS, "dropouts": None, "batch_sizes": None, "epochs": 5}
         self._script.say("sweep", **{name: (options[name], usual[name]) for name in usual}, seeds=(seeds, 3))
         return found
@@ -113,11 +114,13 @@ class Questions(Fitting):
     def noise(self, epochs: int = 5, lr: Any = None, *, wd: float | None = None, seeds: int = 10) -> Noise:
         """How much the result of `fit(epochs, lr, wd=wd)` moves by the seed alone, so that a difference can be judged.
 
+        Each run goes on from the present weights: asked before the first fit it tells of a whole training.
         Raises FreezeError where nothing is still or features cannot be kept.
         """
         self._still("noise")
         rates = [rate for rate in self.rates(lr).values if rate]
         found = noise(self.learn, self._held.cut, lr=rates, wd=wd, epochs=epochs, seeds=seeds, **self._asked())
+        found = replace(found, trained=self.history.trained)
         self._script.say("noise", epochs, lr=(lr, None), wd=(wd, None), seeds=(seeds, 10))
         return found
 

@@ -16,7 +16,7 @@ def recalls(confusion, axis=1):
 
 
 RIGHT = {
-    "f1": [lambda: by_parts, lambda: lambda a, b, c: 2 * a / (2 * a + b + c)],
+    "f1": [lambda: by_parts, lambda: lambda a, b, c: 2 * a / (2 * a + b + c) if a else 0.0],
     "balanced": [lambda: lambda c: float(np.nanmean(recalls(c)))],
     "enough": [lambda: 73, lambda: 73.0],
 }
@@ -27,6 +27,7 @@ WRONG = {
         (lambda: lambda a, b, c: (a / (a + c)) * (a / (a + b)), "0.75"),
         (lambda: lambda a, b, c: (a / (a + c) * a / (a + b)) ** 0.5, "1 found, 9 missed"),
         (lambda: lambda a, b, c: 2 * a / (2 * a + b + c) if a else 1.0, "counts as 0"),
+        (lambda: lambda a, b, c: 2 * a / (2 * a + b + c), "ZeroDivisionError"),
         (lambda: 0.75, "a function"),
     ],
     "balanced": [

@@ -245,7 +245,9 @@ def test_one_group_four_hundred_and_names_with_html(opened: OpenNotebook, screen
     expect(wide.get_by_role("slider")).to_have_attribute("aria-valuenow", "10")
     shot(wide, screenshots, "freeze-panel-400")
     assert axe(page, PANEL) == []  # of all of them
-    expect(alone.get_by_role("button", name=begins("Freeze body"))).to_have_attribute("title", "The model has one group.")
+    expect(alone.get_by_role("button", name=begins("Freeze body"))).to_have_attribute(
+        "title", "The model has one group."
+    )
     odd.locator(".nbt-group").last.click()
     expect(odd.locator(".nbt-name").first).to_have_text(EVIL)
     assert page.evaluate("window.hit") is None

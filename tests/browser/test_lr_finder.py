@@ -90,9 +90,12 @@ def test_the_mouse_drags_both_rates_and_uses_them(opened: OpenNotebook, finder: 
     expect(finder.locator(".nbt-rates")).to_contain_text(written)
     for which, held in moved.items():
         expect(finder.get_by_role("textbox", name=which)).to_have_value(held)
-    finder.get_by_role("button", name=begins("Use")).click()
+    use = finder.get_by_role("button", name=begins("Use"))
+    use.click()
     says(finder, f"tuner.lr = slice({base!r}, {top!r})")
-    expect(finder.get_by_role("button", name=begins("Use"))).to_have_attribute("title", "The next fit takes it already.")
+    expect(use).to_have_attribute(
+        "title", "The next fit takes it already."
+    )
     opened.add_and_run(f"assert tuner.lr == slice({base!r}, {top!r})")
     assert opened.errors() == []
 
