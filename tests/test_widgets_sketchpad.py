@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
+import threading
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,33 @@ def test_a_stroke_that_comes_after_the_paper_changed_is_of_the_new_paper(model: 
     ask(pad, "draw", src(one(at=(30, 40))), "a view", "dark")  # sent before the page heard of it
     assert np.array_equal(np.asarray(pad._drawn), 255 - np.asarray(one(at=(30, 40))))
     assert (pad.view["paper"], pad.view["by"]) == ("light", "")  # no view holds it: each is shown it again
+
+
+def test_the_page_may_draw_while_code_reads(model: Any, monkeypatch: Any) -> None:
+    """The page's thread draws and clears while a cell asks and the static picture is made."""
+    pad, failed = Sketchpad(model), list[BaseException]()
+    monkeypatch.setattr(threading.Timer, "start", lambda timer: None)
+
+    def draw() -> None:
+        try:
+            for _ in range(60):
+                pad._draw(src(one(64, (20, 10))), "a view", "dark")
+                pad._clear()
+        except BaseException as error:
+            failed.append(error)
+
+    page, usual = threading.Thread(target=draw), sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        page.start()
+        while page.is_alive():
+            pad.look()
+            pad.static()
+            pad._fit(not pad.fit)
+    finally:
+        page.join()
+        sys.setswitchinterval(usual)
+    assert failed == []
 
 
 def test_what_the_model_sees_is_its_own_preprocessing(model: Any) -> None:

@@ -93,9 +93,7 @@ def test_the_mouse_drags_both_rates_and_uses_them(opened: OpenNotebook, finder: 
     use = finder.get_by_role("button", name=begins("Use"))
     use.click()
     says(finder, f"tuner.lr = slice({base!r}, {top!r})")
-    expect(use).to_have_attribute(
-        "title", "The next fit takes it already."
-    )
+    expect(use).to_have_attribute("title", "The next fit takes it already.")
     opened.add_and_run(f"assert tuner.lr == slice({base!r}, {top!r})")
     assert opened.errors() == []
 

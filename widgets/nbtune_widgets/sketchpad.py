@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
 from nbtune import NbtuneError, Tuner
@@ -16,12 +15,12 @@ from nbtune.errors import InputError, InputTypeError, TrainingError
 from nbtune.tuner.verbs import at_work
 from nbtune_widgets import paper
 from nbtune_widgets.panel import Panel, escape, module, not_a, style
+from nbtune_widgets.prediction import Prediction
 from nbtune_widgets.tiles import of_array
 
 __all__ = ["Sketchpad"]
 
 MOST = 6 << 20  # bytes of a file: a notebook's server takes messages of 10 MB
-ROWS = 10  # classes listed
 
 
 class Sketchpad(Panel):
@@ -50,8 +49,7 @@ class Sketchpad(Panel):
         self.fit, self._dark = True, sum(steps.mean) / len(steps.mean) < 0.5
         self._drawn: Image.Image | None = None  # on the paper, as it was drawn or put
         self._from, self._by, self._file = "", "", ""  # a file's name; the view that drew; where it was saved
-        self._frame: Any = None
-        self._unlike = self._waits = ""
+        self._read = Prediction()
         if isinstance(model, Tuner):
             self.follow(model)
         self.refresh()
@@ -90,8 +88,9 @@ class Sketchpad(Panel):
         self._changed()
 
     def _clear(self) -> None:
-        self._drawn = self.image = self._frame = None
-        self._from = self._by = self._unlike = self._waits = self._file = ""
+        self._drawn = self.image = None
+        self._from = self._by = self._file = ""
+        self._read = Prediction()
         self.tell("", "Cleared.")
         self._redraw_soon()
 
@@ -101,16 +100,18 @@ class Sketchpad(Panel):
 
     def _invert(self) -> None:
         self._dark = not self._dark
-        if self._drawn is not None:
-            self._drawn, self._by = paper.inverted(self._drawn), ""
+        drawn = self._drawn
+        if drawn is not None:
+            self._drawn, self._by = paper.inverted(drawn), ""
         self._changed()
 
     def _save(self) -> None:
-        if self.image is None:
+        image = self.image
+        if image is None:
             return
         free = (n for n in range(1, 10_000) if not Path(paper.file_name(n)).exists())
         self._file = paper.file_name(next(free))
-        self.image.save(self._file)
+        image.save(self._file)
         self._say_code()
         self.said = f"Saved as {self._file}"
 
@@ -123,9 +124,10 @@ class Sketchpad(Panel):
     def _changed(self) -> None:
         """After another picture or another way to cut it."""
         self._file = ""
-        if self._drawn is not None:
+        drawn = self._drawn
+        if drawn is not None:
             dark = 0 if self._dark else 255
-            self.image = paper.cut(self._drawn, dark, self.steps.size) if self.fit and not self._from else self._drawn
+            self.image = paper.cut(drawn, dark, self.steps.size) if self.fit and not self._from else drawn
             self._predict()
             self._say_code()
             self._redraw_soon()
@@ -135,17 +137,21 @@ class Sketchpad(Panel):
         self.code = f"{name}.predict({repr(self._file) if self._file else 'pad.image'})"
 
     def _predict(self) -> None:
-        self._frame, self._unlike, self._waits = None, "", ""
-        if (running := at_work()) and self.image is not None:
-            self._waits = f"Not read yet: tuner.{running}() is running."
-        elif self.image is not None:
+        image = self.image
+        if image is None:
+            return
+        self._read = Prediction()  # an older one is not of this picture, should the model refuse it
+        if running := at_work():
+            self._read = Prediction(waits=f"Not read yet: tuner.{running}() is running.")
+        else:
             try:
-                self._frame, self._unlike = self.model.predict(self.image), self.model.unlike(self.image)
-                if self._unlike and not self.model.unlike(paper.inverted(self.image)):
-                    self._unlike += " Inverted it would be like them."
+                frame, unlike = self.model.predict(image), self.model.unlike(image)
+                if unlike and not self.model.unlike(paper.inverted(image)):
+                    unlike += " Inverted it would be like them."
+                self._read = Prediction(frame, unlike)
             except TrainingError as error:  # the Learner trains: it is read when the panel is next looked at
-                self._waits = f"Not read yet: {error.given}"
-            self.said = self._sentence()
+                self._read = Prediction(waits=f"Not read yet: {error.given}")
+        self.said = self._read.sentence
 
     def reread(self) -> None:
         """The model may be another one by now."""
@@ -158,22 +164,23 @@ class Sketchpad(Panel):
 
     def look(self) -> dict[str, Any]:
         objective, note = self._about()
+        read, image, drawn = self._read, self.image, self._drawn  # the page may draw while code asks
         return {
             "title": f"Sketchpad: {objective}" if objective else "Sketchpad",
-            "sentence": self._sentence(),
+            "sentence": read.sentence,
             "paper": "dark" if self._dark else "light",
             "wide": paper.sides(self.steps.size),
             "fit": self.fit,
             "drawing": not self._from,
-            "picture": "" if self._drawn is None else paper.address(self._drawn),
+            "picture": "" if drawn is None else paper.address(drawn),
             "by": self._by,
             "most": MOST,
             "file": self._file,
-            "sees": "" if self.image is None else self._sees(),
+            "sees": "" if image is None else self._sees(image),
             "input": f"{self.steps.size[0]}×{self.steps.size[1]}, {'grey' if self.steps.channels == 1 else 'colour'}",
-            "rows": self._rows(),
-            "left": max(0, len(self._names()) - ROWS),
-            "unlike": self._unlike,
+            "rows": read.rows,
+            "left": read.left,
+            "unlike": read.unlike,
             "note": note,
         }
 
@@ -191,48 +198,20 @@ class Sketchpad(Panel):
             "errors than its test figures say. The percentages are the model's own, and no promise."
         )
 
-    def _names(self) -> list[str]:
-        return [] if self._frame is None else list(self._frame.columns[self._first() :])
-
-    def _first(self) -> int:
-        """How many columns stand before the numbers: the label or labels."""
-        return int(not is_numeric_dtype(self._frame.dtypes.iloc[0]))
-
-    def _rows(self) -> list[list[Any]]:
-        """[name, share or None, text], the highest first; numbers in their order."""
-        if self._frame is None:
-            return []
-        values = self._frame.iloc[0, self._first() :]
-        if not self._first():
-            return [[str(name), None, f"{value:.4g}"] for name, value in values.head(ROWS).items()]
-        top = values.astype(float).sort_values(ascending=False, kind="stable").head(ROWS)
-        return [[str(name), float(p), f"{100 * p:.1f} %"] for name, p in top.items()]
-
-    def _sentence(self) -> str:
-        if self._frame is None:
-            return self._waits or "Draw here, drop a picture, or choose a file: the prediction follows at once."
-        rows, said = self._rows(), self._frame.iloc[0, 0]
-        if not self._first():
-            return ", ".join(f"{name}: {text}" for name, _, text in rows) + "."
-        if isinstance(said, list):
-            return f"Read as {', '.join(map(str, said))}." if said else "No label is above 50 %."
-        second = f"; next '{rows[1][0]}' with {rows[1][2]}" if len(rows) > 1 else ""
-        return f"Read as '{said}' with {rows[0][2]}{second}."
-
-    def _sees(self) -> str:
+    def _sees(self, image: Image.Image) -> str:
         """What the network gets, before mean and spread are removed."""
-        assert self.image is not None
-        seen = self.steps.prepare(self.image)[0].numpy()
+        seen = self.steps.prepare(image)[0].numpy()
         return paper.address(Image.fromarray(seen[0] if len(seen) == 1 else np.moveaxis(seen, 0, -1)))
 
     def static(self) -> str:
-        if self.image is None:
+        read, image = self._read, self.image
+        if image is None:
             return f"<strong>{escape(self.view.get('title', 'Sketchpad'))}</strong><p>Nothing was drawn.</p>"
-        pair = _image("The picture given", of_array(self.image)) + " → " + _image("What the model sees", self._sees())
-        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, _, text in self._rows())
-        unlike = f"<p>Unlike its data: {escape(self._unlike)}</p>" if self._unlike else ""
+        pair = _image("The picture given", of_array(image)) + " → " + _image("What the model sees", self._sees(image))
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, _, text in read.rows)
+        unlike = f"<p>Unlike its data: {escape(read.unlike)}</p>" if read.unlike else ""
         return (
-            f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p><p>{pair}</p>"
+            f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(read.sentence)}</p><p>{pair}</p>"
             f"<table>{rows}</table>{unlike}<p>{escape(self._about()[1])}</p>"
         )
 
