@@ -12,7 +12,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["COLD", "GREY", "WARM", "Chart", "chart", "figure", "html_table", "html_value", "seconds", "short"]
+__all__ = [
+    "COLD", "GREY", "WARM", "Chart", "chart", "counted", "figure", "html_table", "html_value", "seconds", "short",
+]  # fmt: skip
 
 # Still is cold, training is warm; both have a contrast of more than 4.5 on white.
 COLD, WARM, GREY = "#0b5cad", "#b04e0f", "#5b6472"
@@ -128,6 +130,11 @@ def _digits(value: float, count: int) -> str:
     """A number in `count` digits, without powers of ten."""
     rounded = float(f"{value:.{count}g}")
     return f"{rounded:.0f}" if abs(rounded) >= 10 ** (count - 1) else f"{rounded:.{count}g}"
+
+
+def counted(n: int, noun: str) -> str:
+    """1 item, 2 items."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def seconds(value: float) -> str:

@@ -24,10 +24,10 @@ from nbtune.freeze import Still
 
 __all__ = ["Cost", "between", "prices"]
 
-# Two: batch norm refuses one. With the two fetches of one item that try whether it changes: eight.
-_FEW, _MANY = 2, 6
+# Two: batch norm refuses one. With one that warms up and the two that try whether an item changes: eight.
+_FEW, _MANY = 2, 5
 _LEAST, _MOST, _WHILE = 3, 12, 0.05  # repetitions: at least, at most, and seconds after which no more are made
-_STILL = 2  # of the still part, the dearest of all, at least
+_STILL = 2  # passes through the still part, the dearest of all, at least: one warms up, one counts
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def prices(learn: Any, cut: Cut) -> tuple[Cost | None, Cost | None]:
 
     Live counts what it takes to fetch the items; kept leaves out the filling, and is None where features cannot
     be kept (as in `fit`, the random transforms of a task's Learner do not count against it). Steps of two and of
-    six items (repeated towards the batch size while that is quick) are timed, two to twelve times each after a
+    five items (repeated towards the batch size while that is quick) are timed, two to twelve times each after a
     warm-up; a line through them gives the fixed cost of a
     step and the cost of an item; what the fit took besides its steps is the fixed cost of an epoch. The range is
     that of the repetitions: a machine that does other things meanwhile is not foreseen by it. The Learner is left
@@ -84,6 +84,7 @@ def _tried_out(learn: Any, cut: Cut) -> tuple[float, list[Any], list[list[float]
 
     On a borrowed Learner.
     """
+    first_batch(learn, 1)  # a first fetch loads code and fills caches
     began = perf_counter()
     many = first_batch(learn, _MANY)
     item = (perf_counter() - began) / _MANY
@@ -150,14 +151,14 @@ def _apart(learn: Any, cut: Cut, pair: list[Any]) -> tuple[list[Any], list[list[
 
 
 def _passed(learn: Any, where: Any, batch: Any) -> tuple[list[float], Any]:
-    """Seconds of each pass through the still part, and its output."""
+    """Seconds of each pass through the still part but the first, which warms up for this size, and its output."""
     spent: list[float] = []
-    while len(spent) < _STILL or (len(spent) < _MOST and sum(spent) < _WHILE):
+    while len(spent) < _STILL or (len(spent) < _MOST and sum(spent[1:]) < _WHILE):
         began = perf_counter()
         features = captured(learn.model, where, *plain(batch[: getattr(learn.dls, "n_inp", 1)]))
         wait(features)
         spent.append(perf_counter() - began)
-    return spent, features
+    return spent[1:], features
 
 
 def _first(count: int) -> Callable[[Any], Any]:

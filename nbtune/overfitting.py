@@ -92,7 +92,9 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Judgement:
     if fall > fall_noise:
         change = f"valid loss fell {figure(fall)} ± {figure(fall_noise)} in {window} epochs"
         if under and train_moves:
-            return Judgement("underfits", f"Underfits so far: {change}, and train loss is no lower ({shown}).", **known)
+            return Judgement(
+                "underfits", f"Underfits so far: {change}, and train loss is not clearly below it ({shown}).", **known
+            )
         return Judgement("learns", f"Still learns: {change}; no sign of overfitting ({shown}).", **known)
     return Judgement("level", _level(since, best, known, under and not train_moves, shown), **known)
 
@@ -174,8 +176,9 @@ def _risen(low: Epoch, now: Epoch, known: Mapping[str, Any], falls: bool, metric
 def _level(since: Sequence[Epoch], best: int, known: Mapping[str, Any], under: bool, shown: str) -> str:
     if under:
         return (
-            f"Learns no more: neither loss moves beyond its noise, and train loss is no lower than valid ({shown}). "
-            "Where that is not good enough it underfits: let more of the model train, or try another rate."
+            f"Learns no more: neither loss moves beyond its noise, and train loss is not clearly below valid "
+            f"({shown}). "
+            "Where that is not good enough it underfits: try another rate, or let what is still train too."
         )
     if not since:
         return f"No sign of overfitting yet: the last epoch has the lowest valid loss, within noise ({shown})."

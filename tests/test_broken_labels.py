@@ -95,3 +95,10 @@ def test_a_label_among_its_inputs_and_missing_columns_are_refused() -> None:
         nt.tasks.from_frame(FRAME.rename(columns={"x": "size"}), x=["siz"], y="y")
     with pytest.raises(InputTypeError, match="pandas DataFrame"):
         nt.tasks.from_frame("table.csv", y="y")  # type: ignore[arg-type]
+
+
+def test_the_card_names_the_columns_with_most_gaps_and_counts_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    gaps = {f"c{n}": np.where(np.arange(40) < n, np.nan, rng.normal(size=40)) for n in range(1, 9)}
+    note = nt.tasks.from_frame(pd.DataFrame(gaps).assign(y=["a", "b"] * 20), y="y").card.note
+    assert "in 8 of 8 columns (c8 8, c7 7, c6 6, c5 5, c4 4, c3 3 and 2 more)" in note

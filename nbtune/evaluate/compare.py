@@ -55,8 +55,8 @@ class Comparison:
         by = Estimate(*(100 * x for x in (self.accuracy.value, self.accuracy.low, self.accuracy.high)))
         points = f"{by:+.1f}"
         pairs = (
-            f"of {self.n} items {self.only_first} are read only by the first and "
-            f"{self.only_second} only by the second (McNemar, exact: p = {self.p:.2g})"
+            f"of {self.n} items the first alone reads {self.only_first}, the second alone {self.only_second} "
+            f"(McNemar, exact: p = {self.p:.2g})"
         )
         if self.verdict == "undecided":
             return f"No difference beyond the noise: {points} points of accuracy; {pairs}."

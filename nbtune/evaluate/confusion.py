@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_rgb
 
-from nbtune._display import COLD, WARM, Chart, chart, html_table, html_value
+from nbtune._display import COLD, WARM, Chart, chart, counted, html_table, html_value
 from nbtune.errors import InputError
 from nbtune.evaluate.intervals import Floats, Ints
-from nbtune.evaluate.reading import counted, largest_confusions
+from nbtune.evaluate.reading import largest_confusions
 
 __all__ = ["Worst", "confusion_chart"]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest
 
+from nbtune._display import counted
 from nbtune.evaluate.intervals import Estimate, Ints
 
-__all__ = ["counted", "largest_confusions", "looks_warning", "pattern"]
+__all__ = ["largest_confusions", "looks_warning", "pattern"]
 
 LEVEL = 0.05
 NAMED = 3  # classes named in one sentence at most
@@ -110,8 +111,3 @@ def looks_warning(looks: int) -> str:
         f"This was look {looks} at this test set: what is chosen by it is flattered by it, "
         "so choose on validation data."
     )
-
-
-def counted(n: int, noun: str) -> str:
-    """1 item, 2 items."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

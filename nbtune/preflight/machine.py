@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from nbtune._display import seconds, short
+from nbtune._display import counted, seconds, short
 from nbtune._fastai.steps import cut_batch, trial
 from nbtune._memory import lacks_memory, largest
 from nbtune._nested import tensors
@@ -34,7 +34,11 @@ def device(subject: Subject) -> Iterator[Finding]:
         yield Finding("warn", "device", f"the model is on the CPU, and {torch.cuda.get_device_name()} is idle.",
                       "A GPU is many times as fast.", "learn.dls.to('cuda'); learn.model.to('cuda')")  # fmt: skip
     else:
-        name = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+        name = (
+            torch.cuda.get_device_name(where)
+            if where.type == "cuda"
+            else f"CPU, {counted(torch.get_num_threads(), 'thread')}"
+        )
         yield Finding("note", "device", f"{name}; torch {torch.__version__}.")
 
 

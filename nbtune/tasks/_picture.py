@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbtune._display import COLD, Chart, chart
+from nbtune._display import COLD, Chart, chart, counted
 from nbtune.tasks.stacks import Rows
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def picture(task: Task, each: int) -> Chart:
     if isinstance(task.train.x, Rows) or task.kind == "regression":
         return _spread(task)
     classes = list(range(len(task.vocab)))[:_MOST]
-    sentence = f"{task.name}: {each} training images of {len(classes)} classes, a column each."
+    sentence = f"{task.name}: {counted(each, 'training image')} of each of {len(classes)} classes, a column each."
     figure, axes = chart(sentence, 0.55 * len(classes), 0.6 * each, nrows=each, ncols=len(classes), squeeze=False)
     for column, c in enumerate(classes):
         has = task.train.y == c if task.kind == "single" else task.train.y[:, c] > 0

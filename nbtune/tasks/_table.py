@@ -11,6 +11,7 @@ from nbtune.errors import InputError, InputTypeError, nearest
 __all__ = ["columns_of"]
 
 _NAMES = 20  # distinct texts from which a column with one for every row is taken for a name
+_NAMED = 6  # columns with gaps that a note names
 Columns = tuple[tuple[str, ...], tuple[str, ...], pd.DataFrame, list[str]]
 
 
@@ -42,7 +43,8 @@ def columns_of(frame: pd.DataFrame, categories: Sequence[str]) -> Columns:
     if gaps:
         notes.append(
             f"Missing values in {len(gaps)} of {len(made)} columns ("
-            + ", ".join(f"{name} {n:,}" for name, n in list(gaps.items())[:6])
+            + ", ".join(f"{name} {n:,}" for name, n in sorted(gaps.items(), key=lambda one: -one[1])[:_NAMED])
+            + (f" and {len(gaps) - _NAMED} more" if len(gaps) > _NAMED else "")
             + "): a category of their own, or the training median with a mark that it was missing."
         )
     return tuple(map(str, cats)), tuple(map(str, conts)), pd.DataFrame(made), notes
