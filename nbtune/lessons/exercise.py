@@ -31,7 +31,7 @@ class Outcome:
 
     def _repr_html_(self) -> str:
         mark = {"right": "✓", "not yet": "↻"}.get(self.state, "…")
-        return _BOX.format(f"{mark} <strong>{self.state.capitalize()}.</strong> {escape(self.says)}")
+        return _BOX.format(f"{mark} <strong>{self.state.capitalize()}:</strong> {escape(self.says)}")
 
 
 @dataclass(frozen=True)

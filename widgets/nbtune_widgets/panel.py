@@ -21,6 +21,7 @@ __all__ = ["Panel", "escape", "picture", "style"]
 
 HERE = Path(__file__).parent
 _PARTS = ("given", "rule", "likely", "next")
+_LATER = "<p><small>As the panel last was: cells further down may have changed it.</small></p>"
 _asked = threading.local()  # `now`: this thread answers the page
 
 
@@ -122,7 +123,7 @@ class Panel(anywidget.AnyWidget):
             cast(Any, page).update_display(*self._still(), display_id=self.still_id)
 
     def _still(self) -> tuple[Any]:
-        text = f'<div data-nbtune-static="{self.still_id}">{self.static()}</div>'
+        text = f'<div data-nbtune-static="{self.still_id}">{self.static()}{_LATER}</div>'
         return (cast(Any, page).HTML(text),)
 
     def open(self) -> None:
