@@ -104,7 +104,7 @@ def _patient() -> Iterator[None]:
     """PyTorch's threads, loaded within, soon sleep while they wait for each other, unless the environment says how to.
 
     They read it once. By default they spin for long, and beside a program that trains too the steps of a small network
-    took about twice the time; on a free machine the two differ by a tenth or less (`benchmarks/busy.py`, two cores).
+    took about twice the time; on a free machine, sleeping costs them about a tenth (`benchmarks/busy.py`, two cores).
     """
     said = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys()
     if not said:

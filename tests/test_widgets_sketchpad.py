@@ -121,6 +121,28 @@ def test_the_page_may_draw_while_code_reads(model: Any, monkeypatch: Any) -> Non
     assert failed == []
 
 
+def test_what_is_shown_is_read_of_the_last_picture(model: Any, monkeypatch: Any) -> None:
+    """Another picture that comes while one is read takes its place, whichever is read first."""
+    pad, predict, others = Sketchpad(model), model.predict, [TASK.valid.x[1]]
+
+    def while_another_comes(of: Any, image: Any) -> Any:
+        if others:
+            pad.put(others.pop())
+        return predict(image)
+
+    monkeypatch.setattr(type(model), "predict", while_another_comes)
+    pad.put(TASK.valid.x[0])
+    monkeypatch.undo()
+    assert np.array_equal(np.asarray(pad.image), TASK.valid.x[1])
+    assert pad.look()["sentence"] == _alone(model, TASK.valid.x[1]) != _alone(model, TASK.valid.x[0])
+
+
+def _alone(model: Any, picture: Any) -> Any:
+    pad = Sketchpad(model)
+    pad.put(picture)
+    return pad.look()["sentence"]
+
+
 def test_what_the_model_sees_is_its_own_preprocessing(model: Any) -> None:
     pad = Sketchpad(model)
     ask(pad, "draw", src(one()), "a view", "dark")

@@ -77,8 +77,7 @@ def _steepest(function: Callable[[Any, Any], Any]) -> str | None:
 steepest = Exercise(
     name="lr_finder.steepest",
     question="Write steepest(lrs, losses): the rate at which the loss falls most steeply, as the curve "
-    "is drawn. Both are "
-    "arrays of the same length.",
+    "is drawn: over the logarithm of the rate. Both are arrays of the same length.",
     takes=FUNCTION,
     look=_steepest,
     right="that is one of the classical readings. It ignores noise, so on a measured curve smooth first.",

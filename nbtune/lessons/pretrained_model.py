@@ -87,7 +87,8 @@ def _pick(function: Callable[[Any], str]) -> str | None:
 pick = Exercise(
     name="pretrained_model.pick",
     question="Write pick(frame): of a ranking's frame, the name of the body that takes the least time an item among "
-    "those that are not told apart from the best.",
+    "those that are not told apart from the best. Its columns are name, accuracy, tied (not told apart from the best, "
+    "the best itself too) and ms (an item).",
     takes=FUNCTION,
     look=_pick,
     right="what the items cannot tell apart, the cost decides. With more validation items the ties become fewer.",

@@ -83,7 +83,8 @@ class Domain:
     def draw(self, ax: Any) -> None:
         """On axes of another chart."""
         ax.bar(range(len(self.shifts)), self.shifts, color=[WARM if s >= FAR else COLD for s in self.shifts])
-        ax.axhline(UNLIKE, color=GREY, linestyle=":")
+        ax.axhline(UNLIKE, color=GREY, linestyle=":", label="far off, if the mean lies above")
+        ax.legend(frameon=False, fontsize="small")
         ax.set_xlabel("batch norm layers, input to head")
         ax.set_ylabel("shift (SD)")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbtune._display import COLD, GREY, WARM, Chart, chart
+from nbtune.quality.columns import TELLS
 from nbtune.tasks.split import SPLITS
 
 if TYPE_CHECKING:
@@ -71,10 +72,11 @@ def _doubts(quality: Quality, ax: Any) -> None:
 def _columns(quality: Quality, ax: Any) -> None:
     found = quality.columns[:10]
     names = [one.name[:20].replace("$", r"\$") for one in found]
-    ax.barh(names, [one.tells for one in found], color=[WARM if one.tells >= 0.95 else COLD for one in found])
-    ax.axvline(0.95, color=GREY, linestyle=":")
+    ax.barh(names, [one.tells for one in found], color=[WARM if one.tells >= TELLS else COLD for one in found])
+    ax.axvline(TELLS, color=GREY, linestyle=":")
     ax.set_xlim(0, 1)
     ax.invert_yaxis()
+    ax.set_xlabel("0 is guessing, 1 all; beyond the dots likely a leak")
     ax.set_title("how much a column alone tells of the label", loc="left", fontsize="medium")
 
 
@@ -90,4 +92,4 @@ def _shifts(quality: Quality, ax: Any) -> None:
         shift.draw(ax, at)
     ax.set_yticks(range(len(found)), [f"train, {shift.other}" for shift in found])
     ax.set_ylim(-0.6, len(found) - 0.4)
-    ax.set_title("told apart (0.5: not at all)", loc="left", fontsize="medium")
+    ax.set_title("can the two be told apart?", loc="left", fontsize="medium")

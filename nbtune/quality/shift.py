@@ -64,16 +64,18 @@ class Shift:
         figure, ax = chart(self.sentence, height=1.4)
         self.draw(ax, 0)
         ax.set_yticks([])
-        ax.set_xlabel("told apart (0.5: not at all)")
         return figure
 
     def draw(self, ax: Any, at: float) -> None:
         """On axes of another chart."""
         a = self.accuracy
         ax.axvline(0.5, color=GREY, linestyle=":")
+        ax.annotate("guessing", (0.5, 1), (3, -2), xycoords=("data", "axes fraction"), textcoords="offset points",
+                    va="top", fontsize="small", color=GREY)  # fmt: skip
         ax.plot([a.low, a.high], [at, at], color=WARM if self.differs else COLD)
         ax.plot(a.value, at, "o", color=WARM if self.differs else COLD)
         ax.set_xlim(0.3, 1.02)
+        ax.set_xlabel("share of items told apart, with its 95 % interval")
 
     def __repr__(self) -> str:
         return self.sentence

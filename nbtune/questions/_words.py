@@ -9,6 +9,7 @@ from typing import Any
 
 from scipy import stats
 
+from nbtune._display import counted
 from nbtune._source import source
 from nbtune.evaluate.intervals import Estimate
 
@@ -105,7 +106,7 @@ def went_on(trained: int) -> str:
     """What runs do not tell that began with trained weights; empty for weights that no fit has changed."""
     if not trained:
         return ""
-    epochs = f"{trained} epoch{'s' if trained > 1 else ''}"
+    epochs = counted(trained, "epoch")
     return f" Each run went on from weights trained for {epochs}; a whole training is asked about before its first fit."
 
 

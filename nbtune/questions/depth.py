@@ -120,7 +120,9 @@ class Depth:
         bars = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         left.errorbar(x, [v.value for v in values], yerr=bars, fmt="-o", ms=4, color=COLD, capsize=3)
         if self.earliest is not None:
-            left.axvline(self.places.index(self.earliest), color=GREY, linestyle=":")
+            at, why = self.places.index(self.earliest), "earliest within the interval of the best"
+            left.axvline(at, color=GREY, linestyle=":", label=why)
+            left.legend(frameon=False, fontsize="small")
         lower = ", lower is better" if self._sign < 0 else ""
         left.set_ylabel(f"{said(self.metric or 'accuracy')} of the probe (validation{lower})")
         right.bar(x, [math.nan if p.epoch is None else p.epoch.seconds for p in self.places], color=WARM)

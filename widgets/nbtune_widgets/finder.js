@@ -98,7 +98,7 @@ const typing = (model, view, which) => el("label", { text: `${which === "top" ? 
       ask(model, "choose", which === "base" ? event.target.value : now.base, which === "top" ? event.target.value : now.top, which);
     } }));
 
-export default panel("finder", "Learning rate", (model, { picture, buttons, view }) => {
+export default panel("finder", "Learning rate range test", (model, { picture, buttons, view }) => {
   const place = el("div", { class: view.stale ? "nbt-stale" : "" }), bar = el("progress", { "aria-label": "Steps of the range test" });
   const finding = model.get("busy").includes("lr_find()"), ends = view.rates.length > 1 ? ["base", "top"] : ["top"];
   const moved = (which, value) => { const field = picture.querySelector(`[data-which="${which}"]`); if (field) field.value = rate(value); };

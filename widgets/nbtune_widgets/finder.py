@@ -104,7 +104,7 @@ class LRFinder(Panel):
             sentence = f"Stale: {self._stale}. Run it again for this plan. {sentence}"
         frame = None if curve is None else curve.frame()
         return {
-            "title": "Learning rate",
+            "title": "Learning rate range test",
             "sentence": f"{sentence} {_next(self.tuner)}",
             "curve": None if curve is None else _lines(curve),
             "readings": [] if curve is None else [[name, rate] for name, rate in curve.readings.items()],
@@ -124,9 +124,12 @@ class LRFinder(Panel):
     def static(self) -> str:
         curve, told = self.tuner.curve, f"<p>{escape(_next(self.tuner))}</p>"
         if curve is None:
-            return f"<strong>Learning rate</strong><p>No range test yet.</p>{picture(self.tuner.rates().plot())}{told}"
-        stale = f"<p>Stale: {escape(self._stale)}.</p>" if self._stale else ""
-        return picture(curve.plot()) + curve._repr_html_() + stale + told
+            drawn = picture(self.tuner.rates().plot())
+            return f"<strong>Learning rate range test</strong><p>No range test yet.</p>{drawn}{told}"
+        drawn = picture(curve.plot())
+        if self._stale:
+            drawn = f'<p>Stale: {escape(self._stale)}.</p><div style="opacity:.5">{drawn}</div>'
+        return drawn + curve._repr_html_() + told
 
 
 def _next(tuner: Tuner) -> str:

@@ -1,4 +1,4 @@
-"""What a model says of one picture, in rows and in a sentence."""
+"""A picture and what a model says of it, in rows and in a sentence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pandas.api.types import is_numeric_dtype
+from PIL import Image
 
 __all__ = ["Prediction"]
 
@@ -16,6 +17,7 @@ ROWS = 10  # classes listed
 class Prediction:
     """A value: a panel takes another one at once, whatever thread reads it meanwhile."""
 
+    image: Image.Image | None = None  # that was given; None where there is none
     frame: Any = None  # as `Model.predict` gives it for one picture; None where there is none
     unlike: str = ""  # how the picture differs from the model's data
     waits: str = ""  # why it was not read yet

@@ -45,7 +45,6 @@ class Sketchpad(Panel):
                 next=f"{'tuner' if isinstance(model, Tuner) else 'model'}.predict(df)",
             )  # fmt: skip
         self.model, self.steps = model, steps
-        self.image: Image.Image | None = None
         self.fit, self._dark = True, sum(steps.mean) / len(steps.mean) < 0.5
         self._drawn: Image.Image | None = None  # on the paper, as it was drawn or put
         self._from, self._by, self._file = "", "", ""  # a file's name; the view that drew; where it was saved
@@ -53,6 +52,11 @@ class Sketchpad(Panel):
         if isinstance(model, Tuner):
             self.follow(model)
         self.refresh()
+
+    @property
+    def image(self) -> Image.Image | None:
+        """What the model is given."""
+        return self._read.image
 
     def put(self, image: Any) -> None:
         """Show a picture (array, PIL image or path) and predict. Raises as `Model.predict`; nothing is changed then."""
@@ -88,7 +92,7 @@ class Sketchpad(Panel):
         self._changed()
 
     def _clear(self) -> None:
-        self._drawn = self.image = None
+        self._drawn = None
         self._from = self._by = self._file = ""
         self._read = Prediction()
         self.tell("", "Cleared.")
@@ -127,8 +131,7 @@ class Sketchpad(Panel):
         drawn = self._drawn
         if drawn is not None:
             dark = 0 if self._dark else 255
-            self.image = paper.cut(drawn, dark, self.steps.size) if self.fit and not self._from else drawn
-            self._predict()
+            self._predict(paper.cut(drawn, dark, self.steps.size) if self.fit and not self._from else drawn)
             self._say_code()
             self._redraw_soon()
 
@@ -136,27 +139,28 @@ class Sketchpad(Panel):
         name = "tuner" if isinstance(self.model, Tuner) else "model"
         self.code = f"{name}.predict({repr(self._file) if self._file else 'pad.image'})"
 
-    def _predict(self) -> None:
-        image = self.image
-        if image is None:
-            return
-        self._read = Prediction()  # an older one is not of this picture, should the model refuse it
+    def _predict(self, image: Image.Image) -> None:
+        begun = self._read = Prediction(image)  # an older one is not of this picture, should the model refuse it
         if running := at_work():
-            self._read = Prediction(waits=f"Not read yet: tuner.{running}() is running.")
+            read = Prediction(image, waits=f"Not read yet: tuner.{running}() is running.")
         else:
             try:
                 frame, unlike = self.model.predict(image), self.model.unlike(image)
                 if unlike and not self.model.unlike(paper.inverted(image)):
                     unlike += " Inverted it would be like them."
-                self._read = Prediction(frame, unlike)
+                read = Prediction(image, frame, unlike)
             except TrainingError as error:  # the Learner trains: it is read when the panel is next looked at
-                self._read = Prediction(waits=f"Not read yet: {error.given}")
-        self.said = self._read.sentence
+                read = Prediction(image, waits=f"Not read yet: {error.given}")
+        if self._read is begun:  # else another picture came meanwhile
+            self._read = read
+            self.said = read.sentence
 
     def reread(self) -> None:
         """The model may be another one by now."""
+        image = self.image
         try:
-            self._predict()
+            if image is not None:
+                self._predict(image)
         except NbtuneError as error:
             self._failed(error)
 
@@ -164,7 +168,7 @@ class Sketchpad(Panel):
 
     def look(self) -> dict[str, Any]:
         objective, note = self._about()
-        read, image, drawn = self._read, self.image, self._drawn  # the page may draw while code asks
+        read, drawn = self._read, self._drawn  # the page may draw while code asks
         return {
             "title": f"Sketchpad: {objective}" if objective else "Sketchpad",
             "sentence": read.sentence,
@@ -176,7 +180,7 @@ class Sketchpad(Panel):
             "by": self._by,
             "most": MOST,
             "file": self._file,
-            "sees": "" if image is None else self._sees(image),
+            "sees": "" if read.image is None else self._sees(read.image),
             "input": f"{self.steps.size[0]}×{self.steps.size[1]}, {'grey' if self.steps.channels == 1 else 'colour'}",
             "rows": read.rows,
             "left": read.left,
@@ -204,7 +208,8 @@ class Sketchpad(Panel):
         return paper.address(Image.fromarray(seen[0] if len(seen) == 1 else np.moveaxis(seen, 0, -1)))
 
     def static(self) -> str:
-        read, image = self._read, self.image
+        read = self._read
+        image = read.image
         if image is None:
             return f"<strong>{escape(self.view.get('title', 'Sketchpad'))}</strong><p>Nothing was drawn.</p>"
         pair = _image("The picture given", of_array(image)) + " → " + _image("What the model sees", self._sees(image))
