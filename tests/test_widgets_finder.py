@@ -180,7 +180,7 @@ def test_the_picture_beside_it_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tuner.curve.verdict.split(":")[0] in html
     assert page.first[0][0]["text/plain"].startswith("Learning rate range test: ")
     assert "opacity" not in html
-    tuner.freeze_to("layer4")
+    tuner.unfreeze()
     assert "Stale: " in page.again[-1][0]
     assert "opacity:.5" in page.again[-1][0]
 
