@@ -66,6 +66,24 @@ def test_it_is_near_what_an_epoch_takes() -> None:
     assert 1.5 < cost(learn).seconds < 8.0
 
 
+def test_what_only_the_first_pass_of_a_size_costs_is_not_in_the_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library chooses how to compute when it first meets a size; here that takes an hour of a clock made for it."""
+    clock, met = [0.0], set[int]()
+
+    def read() -> float:
+        clock[0] += 1e-3
+        return clock[0]
+
+    class SlowAtFirst(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            clock[0] += 1.0 if len(x) in met else 3600.0
+            met.add(len(x))
+            return x
+
+    monkeypatch.setattr("nbtune.costs.perf_counter", read)
+    assert cost(digits(nn.Sequential(SlowAtFirst(), *cnn())), -1).seconds < 60
+
+
 def test_with_every_group_training_it_is_that_of_the_whole_model_though_a_plan_holds_most_still() -> None:
     class Look(Callback):
         seen: ClassVar[set[int]] = set()
