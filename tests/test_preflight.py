@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,15 @@ def test_it_reads_as_a_table_and_a_sentence() -> None:
     assert list(result.frame().columns) == ["severity", "about", "seen", "matters", "do"]
     assert result.findings[0].severity == "stop"
     assert "✗ stop" in result._repr_html_()
+
+
+def test_a_second_look_sees_as_much_memory() -> None:
+    """What the first step has freed is taken again by the next: growth of the process alone would say none."""
+    tuner = nt.Tuner(nt.tasks.digits(shots=10).learner("letters", seed=0), seed=0)
+    seen = [one.seen for _ in range(3) for one in tuner.check().findings if one.about == "memory"]
+    took = [re.search(r"took ([\d.]+) MB", one) for one in seen]
+    assert len(took) == 3
+    assert all(one and float(one[1]) > 10 for one in took), seen
 
 
 def test_a_step_without_memory_names_the_size_that_was_seen_to_fit() -> None:
