@@ -7,10 +7,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import nbtune as nt
-from nbtune.lessons.exercise import CHOICE, FUNCTION, NUMBER, Exercise, one_of
+from nbtune.lessons.exercise import CHOICE, FUNCTION, NUMBER, ONE_NUMBER, Exercise, one_of
 
 pytestmark = pytest.mark.notebooks
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -73,10 +75,67 @@ def test_a_notebook_asks_its_exercises_and_no_others(notebook: Path) -> None:
     assert asked == known
 
 
-def an_exercise(takes=NUMBER, **changes) -> Exercise:
-    def look(n):
-        return None if n == 5 else "count <again>."
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if e.takes is FUNCTION], ids=lambda e: e.name)
+def test_a_function_without_return_or_that_raises_is_told_so(exercise: Exercise) -> None:
+    def raises(*given):
+        raise ValueError("no such\nvalue.")
 
+    assert "your function gave None: is there a return?" in exercise.check(lambda *given: print(end="")).says
+    assert "in your answer with ValueError: no such" in exercise.check(raises).says
+    assert exercise.check(raises).state == "not yet"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ((0, "a"), "NameError: no. It was called with (0, 'a')."),
+        (("ab" * 40, 0), f"NameError: no. It was called with ('{'ab' * 29}…)."),
+        ((0, np.eye(2)), "NameError: no."),
+    ],
+    ids=["short", "long", "of several lines"],
+)  # fmt: skip
+def test_a_call_that_raises_is_told_with_its_arguments(given: tuple[object, ...], says: str) -> None:
+    def raises(*_):
+        raise NameError("no")
+
+    exercise = an_exercise(FUNCTION, look=lambda function: function(*given))
+    assert exercise.check(raises).says == f"the check stopped in your answer with {says}"
+
+
+def test_a_result_of_another_kind_is_told_which_kind() -> None:
+    exercise = an_exercise(FUNCTION, look=lambda function: None if function(1) == 5 else "again.", gives=ONE_NUMBER)
+    for five in (5, 5.0, np.int64(5), np.array(5), np.float32(5), torch.tensor(5)):
+        assert exercise.check(lambda x, five=five: five)
+    assert exercise.check(lambda x: float("nan")).says == "again."
+    assert exercise.check(lambda x: "5").says == "your function is to give one number; it gave str '5'. " + (
+        "It was called with (1)."
+    )
+    for other in ([5], np.array([5]), 5j, {5}, int):
+        assert "is to give one number; it gave" in exercise.check(lambda x, other=other: other).says
+
+
+def test_what_breaks_the_check_itself_is_told() -> None:
+    exercise = an_exercise(FUNCTION, look=lambda function: list(function(1)))
+    assert "the check stopped in your answer with TypeError: 'int'" in exercise.check(lambda x: 5).says
+    silent = an_exercise(FUNCTION, look=lambda function: next(function(1)))
+    assert silent.check(lambda x: iter(())).says == "the check stopped in your answer with StopIteration"
+
+
+def test_a_number_is_finite() -> None:
+    for number in (float("nan"), float("inf"), np.float32("-inf")):
+        assert an_exercise().check(number).says == f"a finite number is asked for; this is {number}."
+
+
+def test_replies_with_numbers_have_the_right_ones() -> None:
+    half = nt.lessons.objective._half
+    assert half(465) <= 0.02 < min(half(n) for n in range(1, 465))
+    assert nt.lessons.objective.items_needed.right.startswith("465 ")
+    shortlist = nt.lessons.pretrained_model.shortlist
+    eighty, fourteen = (nt.bodies.table()["library"] == "torchvision").sum(), len(answers(shortlist)[0][0]())
+    assert f"took {eighty} bodies down to {fourteen} " in shortlist.right
+
+
+def an_exercise(takes=NUMBER, look=lambda n: None if n == 5 else "count <again>.", **changes) -> Exercise:
     return Exercise("x.y", "How many?", takes, look, "yes.", ("a",), "answer = 5", **changes)
 
 

@@ -16,11 +16,13 @@ __all__ = ["fill", "whole_groups"]
 def _whole_groups(function: Callable[[Any, float], Any]) -> str | None:
     groups = np.random.RandomState(0).permutation(np.repeat(list("abcdefghij"), 10))
     chosen = np.asarray(function(groups.copy(), 0.3))
-    if chosen.shape != groups.shape or chosen.dtype != bool:
+    if chosen.shape != groups.shape:
         return f"it gives True or False for each of the {len(groups)} items; this has shape {chosen.shape}."
+    if chosen.dtype != bool:
+        return f"the shape is right; what stands there has to be True or False (bool), and its dtype is {chosen.dtype}."
     both = sorted(set(groups[chosen]) & set(groups[~chosen]))
     if both:
-        return f"{len(both)} of 10 groups stand on both sides, such as {both[0]!r}. Draw groups, not items."
+        return f"{len(both)} of 10 groups stand on both sides, such as {str(both[0])!r}. Draw groups, not items."
     if not chosen.any() or chosen.all():
         return "all items are on one side."
     if not 0.2 <= chosen.mean() <= 0.4:
@@ -64,7 +66,9 @@ def _fill(function: Callable[[Any, Any], Any]) -> str | None:
         return "it gives a pandas frame with the columns value and missing."
     if not new.equals(kept):
         return "the rows that were given were changed on the way; work on a copy."
-    if len(found) != 3:
+    if len(found) > 3:
+        return f"new has three rows and {len(found)} came out: train and new may be exchanged."
+    if len(found) < 3:
         return f"three rows went in and {len(found)} came out: a row with a gap is filled, not dropped."
     if found["value"].isna().any():
         return "there is still a gap in the values."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtune.lessons.exercise import FUNCTION, Exercise
+from nbtune.lessons.exercise import FINITE_NUMBER, FUNCTION, Exercise
 
 __all__ = ["largest_batch", "training_bytes"]
 
@@ -28,6 +28,7 @@ training_bytes = Exercise(
     question="Write training_bytes(trained, still, trains_with): bytes of weights, gradients and optimizer in float32.",
     takes=FUNCTION,
     look=_training_bytes,
+    gives=FINITE_NUMBER,
     right="a still weight takes 4 bytes, a trained one 8 with plain SGD, 12 with momentum and 16 with Adam.",
     hints=(
         "Every weight takes 4 bytes; every trained one 4 more for its gradient.",
@@ -63,6 +64,7 @@ largest_batch = Exercise(
     question="Write largest_batch(free, fixed, each): the largest power of two of items that fits, 0 if none does.",
     takes=FUNCTION,
     look=_largest_batch,
+    gives=FINITE_NUMBER,
     right="and as `each` is measured for one batch, leave a margin: what else runs on the machine changes.",
     hints=(
         "How many items fit? (free - fixed) // each.",

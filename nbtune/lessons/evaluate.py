@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from nbtune.evaluate.intervals import wilson
-from nbtune.lessons.exercise import FUNCTION, NUMBER, Exercise
+from nbtune.lessons.exercise import FUNCTION, NUMBER, ONE_NUMBER, Exercise
 
 __all__ = ["balanced", "enough", "f1"]
 
 
 def _f1(function: Callable[[int, int, int], float]) -> str | None:
-    if abs(function(6, 2, 2) - 0.75) > 1e-6:
+    if not abs(function(6, 2, 2) - 0.75) <= 1e-6:
         return "with 6 found, 2 missed and 2 false alarms precision and recall are both 0.75; yours is not."
     if abs(function(1, 9, 0) - 0.55) < 1e-6:
         return "that is the plain mean of precision and recall. Which mean stays near the lower of the two?"
-    if abs(function(1, 9, 0) - 2 / 11) > 1e-6:
+    if not abs(function(1, 9, 0) - 2 / 11) <= 1e-6:
         return "equal precision and recall come out right; 1 found, 9 missed and no false alarm do not."
     if any(function(*counts) != 0 for counts in ((0, 5, 0), (0, 0, 4), (0, 0, 0))):
         return "where nothing is found F1 counts as 0."
@@ -30,6 +30,7 @@ f1 = Exercise(
     question="Write f1(found, missed, false_alarms): the F1 of a class from three counts.",
     takes=FUNCTION,
     look=_f1,
+    gives=ONE_NUMBER,
     right="found counts twice against missed and false alarms: 2 found / (2 found + missed + false alarms), "
     "and 0 where nothing is found.",
     hints=(
@@ -46,13 +47,13 @@ def answer(found, missed, false_alarms):
 
 def _balanced(function: Callable[[Any], float]) -> str | None:
     rare = np.array([[95, 0], [5, 0]])
-    if abs(function(np.array([[8, 2], [1, 9]])) - 0.85) > 1e-6:
+    if not abs(function(np.array([[8, 2], [1, 9]])) - 0.85) <= 1e-6:
         if abs(function(np.array([[8, 2], [1, 9]])) - (8 / 9 + 9 / 11) / 2) < 1e-6:
             return "these are columns, which give precisions. Recall asks of what IS a class: its row."
         return "for [[8, 2], [1, 9]] the recalls are 0.8 and 0.9; what is their mean?"
     if abs(function(rare) - 0.95) < 1e-6:
         return "for [[95, 0], [5, 0]] yours is the accuracy; a class that is never named has recall 0."
-    if abs(function(rare) - 0.5) > 1e-6:
+    if not abs(function(rare) - 0.5) <= 1e-6:
         return "the recalls of [[95, 0], [5, 0]] are 1 and 0, and each class counts alike."
     if not np.isfinite(function(np.array([[5, 0, 0], [1, 4, 0], [0, 0, 0]]))):
         return "a class without items has no recall (0 / 0); leave it out of the mean."
@@ -66,6 +67,7 @@ balanced = Exercise(
     question="Write balanced(confusion): the mean of the recalls of all classes that occur.",
     takes=FUNCTION,
     look=_balanced,
+    gives=ONE_NUMBER,
     right="each class counts alike, however rare it is; a reader that never names one of two classes gets 0.5.",
     hints=(
         "What is right stands on the diagonal: numpy.diag(confusion).",

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from html import escape
+from math import isfinite
 from numbers import Real
 from types import FunctionType
 from typing import Any
 
-__all__ = ["CHOICE", "FUNCTION", "NUMBER", "YES_NO", "Exercise", "Kind", "Note", "Outcome", "a", "one_of"]
+__all__ = [
+    "CHOICE",
+    "FINITE_NUMBER",
+    "FUNCTION",
+    "NUMBER",
+    "ONE_NUMBER",
+    "YES_NO",
+    "Exercise",
+    "Kind",
+    "Note",
+    "Outcome",
+    "a",
+    "one_of",
+    "two_numbers",
+]
 
 # No colour is set, so that all of it is legible in light and dark.
 _BOX = "<div style='border-left:4px solid currentColor;padding:.2em .8em'>{}</div>"
@@ -74,12 +89,40 @@ FUNCTION = Kind("a function", callable)
 CHOICE = a("a word in quotes", str)
 
 
+def _plain(value: Any) -> Any:
+    """A NumPy number, or an array or tensor without axes, as the number that it holds."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def _finite(value: Any) -> bool:
+    number = _plain(value)
+    return isinstance(number, Real) and isfinite(number)
+
+
+def two_numbers(which: str) -> Kind:
+    """Two numbers in order, of any type that holds them so; `which` says which two."""
+    return Kind(f"two numbers, {which}", _pair)
+
+
+def _pair(value: Any) -> bool:
+    if isinstance(value, (str, Mapping, Set)) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) != 1:
+        return False
+    return len(value) == 2 and all(_finite(one) for one in value)
+
+
+# What a function gives. nan is found by no test of the form `abs(x - right) > little`: a check that has no word of its
+# own on nan takes FINITE_NUMBER.
+ONE_NUMBER = Kind("one number", lambda value: isinstance(_plain(value), Real))
+FINITE_NUMBER = Kind("one finite number", _finite)
+
+
 @dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise of a notebook.
 
     `look` gets an answer of the right kind and gives None if it is right, else what to look at next, without giving
-    the answer away. `code` runs by itself and leaves its result in `answer`.
+    the answer away. Where the answer is a function, `gives` is the kind of its results, and `look` sees no other.
+    `code` runs by itself and leaves its result in `answer`.
     """
 
     name: str
@@ -90,6 +133,7 @@ class Exercise:
     hints: tuple[str, ...]
     code: str
     unchanged: Callable[[Any], bool] = lambda answer: False
+    gives: Kind | None = None
     _given: list[int] = field(default_factory=lambda: [0], repr=False)
 
     def check(self, answer: Any = ...) -> Outcome:
@@ -99,12 +143,15 @@ class Exercise:
         if not self.takes.fits(answer):
             return Outcome("not yet", f"the answer is {self.takes.words}; this is {_shown(answer)}.")
         try:
+            if isinstance(answer, Real) and not isfinite(answer):
+                return Outcome("not yet", f"a finite number is asked for; this is {answer}.")
             if self.unchanged(answer):
                 return Outcome("not attempted", "this is as the notebook gave it; change it first.")
-            advice = self.look(answer)
-        except Exception as error:  # a reader's own function may raise anything
-            says = str(error).split("\n", 1)[0]
-            return Outcome("not yet", f"the check stopped in your answer with {type(error).__name__}: {says}")
+            advice = self.look(_watched(answer, self.gives) if self.takes is FUNCTION else answer)
+        except _ToldError as told:
+            return Outcome("not yet", str(told))
+        except Exception as error:  # what a reader's own function gave may break anything
+            return Outcome("not yet", _stopped(error))
         return Outcome("right", self.right) if advice is None else Outcome("not yet", advice)
 
     def hint(self) -> Note:
@@ -147,6 +194,44 @@ def _empty(function: FunctionType) -> bool:
     }
 
 
+class _ToldError(Exception):
+    """Ends a look: what the reader's function did in one call, in words for the reader."""
+
+
+def _watched(function: Callable[..., Any], gives: Kind | None) -> Callable[..., Any]:
+    """The reader's function; a call that raises, or gives nothing or another kind, ends the look and is told."""
+
+    def asked(*given: Any) -> Any:
+        try:
+            result = function(*given)
+        except Exception as error:  # a reader's own function may raise anything
+            raise _ToldError(f"{_stopped(error).rstrip('.')}.{_called(given)}") from error
+        if result is None:
+            raise _ToldError(f"your function gave None: is there a return?{_called(given)}")
+        if gives is not None and not gives.fits(result):
+            told = f"your function is to give {gives.words}; it gave {_shown(_plain(result))}."
+            raise _ToldError(f"{told}{_called(given)}")
+        return result
+
+    return asked
+
+
+def _stopped(error: Exception) -> str:
+    says = str(error).split("\n", 1)[0]
+    return f"the check stopped in your answer with {type(error).__name__}{says and f': {says}'}"
+
+
+def _called(given: tuple[Any, ...]) -> str:
+    """The arguments of a call as a sentence; none of what takes several lines, such as a frame."""
+    texts = [repr(one) for one in given]
+    if any("\n" in text for text in texts):
+        return ""
+    return f" It was called with ({_cut(', '.join(texts))})."
+
+
 def _shown(answer: Any) -> str:
-    text = repr(answer).split("\n", 1)[0]
-    return f"{type(answer).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
+    return f"{type(answer).__name__} {_cut(' '.join(repr(answer).split()))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.lessons.exercise import FINITE_NUMBER, FUNCTION, Exercise, a
 from nbtune.tuner import Tuner
 
 __all__ = ["cut_lower", "times_faster"]
@@ -22,6 +22,12 @@ def _cut_lower(tuner: Tuner) -> str | None:
     if not len(tuner.history):
         return "the cut is right; now train at least one epoch, so that the history can say whether the cache was used."
     last = tuner.history.phases[-1]
+    trained = next(name for name, rate in last.rates.items() if rate)
+    if trained != tuner.plan.first:
+        return (
+            f"the cut is right, but nothing was trained since it moved there: in the last fit {trained} was the first "
+            "to train. Fit once more."
+        )
     if not last.cached:
         return f"the cache was not used in the last fit, and the history says why: {last.why}"
     return None
@@ -71,6 +77,7 @@ times_faster = Exercise(
     "body takes `body` seconds an epoch and the head `head` seconds, the filling counted.",
     takes=FUNCTION,
     look=_times_faster,
+    gives=FINITE_NUMBER,
     right="live, both run every epoch; cached, the body runs once. So the gain is at most the number of epochs, and at "
     "most (body + head) / head, whichever is less.",
     hints=(

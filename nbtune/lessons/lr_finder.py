@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isclose
 from typing import Any
 
 import numpy as np
 
 from nbtune.finder import LRCurve
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.lessons.exercise import FINITE_NUMBER, FUNCTION, Exercise, a
 
 __all__ = ["steepest", "whole_network"]
 
@@ -18,8 +19,11 @@ def _whole_network(curve: LRCurve) -> str | None:
         return (
             f"only {curve.measured_for.first} and what follows trained when this was measured. Let every group train."
         )
-    if curve.ratios is None or min(curve.ratios) > 0.05:
-        return "all groups were tested at about the same rate. Which argument of lr_find gives their proportions?"
+    if curve.ratios is None or min(curve.ratios) == max(curve.ratios):
+        return "all groups were tested at the same rate. Which argument of lr_find gives their proportions?"
+    share = curve.ratios[0] / curve.ratios[-1]
+    if not isclose(share, 0.01, rel_tol=0.05):
+        return f"a hundredth, 0.01, was asked for; here the stem learns at {share:.2g} times the head's rate."
     if len(curve.losses) < 3:
         return f"{len(curve.losses)} seed(s) give no band worth the name. Which argument repeats the test?"
     if curve.suggestion is None:
@@ -56,15 +60,24 @@ def _losses(lrs: Any, centre: float) -> Any:
     return 2.3 - 2 * fall + 20 / (1 + np.exp(-6 * np.log(lrs / 3)))
 
 
+def _not_a_rate(given: float, lrs: Any) -> str | None:
+    asked = f"a rate between {lrs[0]:g} and {lrs[-1]:g} is asked for, and this gave {given:g}"
+    if given < 0:
+        return f"{asked}: the logarithm of a rate, or a slope?"
+    if isclose(given, lrs[-1]):
+        return f"{asked}, the last of them: there the loss blows up. Look at the slope."
+    if given == round(given):
+        return f"{asked}: a place in the list?"
+    return None if lrs[0] <= given <= lrs[-1] else f"{asked}."
+
+
 def _steepest(function: Callable[[Any, Any], Any]) -> str | None:
     lrs = np.geomspace(1e-7, 10, 100)
     for centre in (1e-3, 1e-2):
         losses = _losses(lrs, centre)
         given = float(function(lrs, losses))
-        if not lrs[0] <= given <= lrs[-1] or given == round(given):
-            return (
-                f"a rate between {lrs[0]:g} and {lrs[-1]:g} is asked for, and this gave {given:g}: a place in the list?"
-            )
+        if advice := _not_a_rate(given, lrs):
+            return advice
         if 0.8 < given / lrs[losses.argmin()] < 1.25:
             return "that is where the loss is lowest, and the rate there is nearly too high. Look at the slope."
         if given > 1:
@@ -80,6 +93,7 @@ steepest = Exercise(
     "is drawn: over the logarithm of the rate. Both are arrays of the same length.",
     takes=FUNCTION,
     look=_steepest,
+    gives=FINITE_NUMBER,
     right="that is one of the classical readings. It ignores noise, so on a measured curve smooth first.",
     hints=(
         "The curve is drawn over the logarithm of the rate.",

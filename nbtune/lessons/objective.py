@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbtune.evaluate.intervals import wilson
-from nbtune.lessons.exercise import FUNCTION, NUMBER, Exercise
+from nbtune.lessons.exercise import FINITE_NUMBER, FUNCTION, NUMBER, Exercise
 
 __all__ = ["best_threshold", "items_needed"]
 
@@ -18,14 +18,18 @@ def _half(n: int) -> float:
     return (found.high - found.low) / 2
 
 
+# Half the width jumps a little wherever round(0.95 * n) does: from 470 to 473 it is above 0.02 once more.
+NEEDED = next(n for n in range(1, 5000) if _half(n) <= 0.02)
+
+
 def _items_needed(number: float) -> str | None:
     n = round(number)
     if n < 1:
         return "a number of images is 1 or more."
-    if n < 440:
-        return f"with {n} images the interval of 95 % is ± {100 * _half(n):.1f} points; that is still too wide."
-    if n > 484:
-        return f"with {n} images it is ± {100 * _half(n):.1f} points: narrow enough, but so it is with fewer."
+    if n < 0.95 * NEEDED:
+        return f"with {n} images the interval of 95 % is ± {100 * _half(n):.2f} points; that is still too wide."
+    if n > 1.05 * NEEDED:
+        return f"with {n} images it is ± {100 * _half(n):.2f} points: narrow enough, but so it is with fewer."
     return None
 
 
@@ -34,7 +38,7 @@ items_needed = Exercise(
     question="How many test images does it take to know an accuracy of 95 % to within ± 2 points?",
     takes=NUMBER,
     look=_items_needed,
-    right="some 460. For ± 1 point it takes about four times as many, for ± 4 points a quarter.",
+    right=f"{NEEDED} is the smallest. For ± 1 point it takes about four times as many, for ± 4 points a quarter.",
     hints=(
         "The picture above has the answer: where does the curve cross ± 2 points?",
         "wilson(round(0.95 * n), n) gives the interval; half of high - low has to be 0.02 or less.",
@@ -47,7 +51,7 @@ def half(n):
     found = wilson(round(0.95 * n), n)
     return (found.high - found.low) / 2
 
-answer = next(n for n in range(20, 5000, 20) if half(n) <= 0.02)
+answer = next(n for n in range(1, 5000) if half(n) <= 0.02)
 """,
 )
 
@@ -78,6 +82,7 @@ best_threshold = Exercise(
     question="Write best_threshold(p, is_wanted, miss, alarm): the threshold with the lowest mean cost.",
     takes=FUNCTION,
     look=_best_threshold,
+    gives=FINITE_NUMBER,
     right="chosen on validation items, and measured on others: on its own items it looks a little cheaper than it is.",
     hints=(
         "For one threshold: called = p >= at. A miss is wanted and not called, a false alarm called and not wanted.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from nbtune import bodies
-from nbtune.lessons.exercise import FUNCTION, Exercise, Kind
+from nbtune.lessons.exercise import FUNCTION, Exercise, Kind, a
 
 __all__ = ["pick", "shortlist"]
 
@@ -14,26 +17,36 @@ MOST, SIDE = 6e6, 224
 
 
 def _names(answer: Any) -> bool:
-    return isinstance(answer, (list, tuple, set)) and all(isinstance(name, str) for name in answer)
+    kinds = (list, tuple, set, pd.Series, pd.Index, pd.api.extensions.ExtensionArray, np.ndarray)
+    return isinstance(answer, kinds) and all(isinstance(name, str) for name in answer)
 
 
-def _shortlist(answer: Any) -> str | None:
-    table = bodies.table().set_index("name")
-    unknown = [name for name in answer if name not in table.index]
+def _of_torchvision(frame: pd.DataFrame) -> list[str]:
+    return list(frame[frame["library"] == "torchvision"]["name"])
+
+
+ALL = _of_torchvision(bodies.table())
+WANTED = _of_torchvision(bodies.table(licence="BSD", max_params=MOST, max_size=SIDE))
+
+
+def _shortlist(answer: Iterable[str]) -> str | None:
+    table, names = bodies.table().set_index("name"), [str(name) for name in answer]
+    if not names:
+        return "the list is empty, and there are bodies that fit. Which condition took the last one away?"
+    unknown = [name for name in names if name not in table.index]
     if unknown:
         return f"{unknown[0]!r} is no name in nt.bodies.table()."
-    chosen = table.loc[list(answer)]
-    if (chosen["parameters"] > MOST).any():
-        return f"{chosen.index[chosen['parameters'] > MOST][0]} has more than six million parameters."
-    if not (chosen["library"] == "torchvision").all():
-        return "not all of these are torchvision's: the column library says whose each is."
-    if not chosen["licence"].str.contains("BSD").all():
-        return "one of these has another licence."
-    wanted = bodies.table(licence="BSD", max_params=MOST, max_size=SIDE)
-    wanted = wanted[wanted["library"] == "torchvision"]["name"]
-    if any(int(size.split("×")[1]) > SIDE for size in chosen["input"]):
-        return "one of these wants pictures of more than 224 pixels: look at the column input."
-    missing = len(set(wanted) - set(answer))
+    # Parameters come last: what has another licence or a larger input is large as well, and would only hear of that.
+    for name, row in table.loc[names].iterrows():
+        if row["library"] != "torchvision":
+            return f"{name} is not torchvision's: the column library says whose each is."
+        if "BSD" not in row["licence"]:
+            return f"{name} has another licence, {row['licence']}."
+        if int(row["input"].split("×")[1]) > SIDE:
+            return f"{name} wants pictures of more than 224 pixels: look at the column input."
+        if row["parameters"] > MOST:
+            return f"{name} has more than six million parameters."
+    missing = len(set(WANTED) - set(names))
     return f"all of these fit, and {missing} more would." if missing else None
 
 
@@ -43,7 +56,8 @@ shortlist = Exercise(
     "most 224 × 224? Give the list of their names.",
     takes=Kind("a list of names", _names),
     look=_shortlist,
-    right="three questions, which no accuracy answers, took the list from dozens to a handful before any was tried.",
+    right=f"three questions, which no accuracy answers, took {len(ALL)} bodies down to {len(WANTED)} before any was "
+    "tried.",
     hints=(
         "nt.bodies.table() takes licence=, max_params= and max_size=.",
         "Some rows are of other libraries: frame[frame['library'] == 'torchvision'].",
@@ -66,8 +80,6 @@ _MADE_UP = (
 
 
 def _pick(function: Callable[[Any], str]) -> str | None:
-    import pandas as pd
-
     for number, rows in enumerate(_MADE_UP):
         frame = pd.DataFrame(rows, columns=["name", "accuracy", "tied", "ms"])
         wanted = frame[frame["tied"]].sort_values("ms")["name"].iloc[0]
@@ -91,6 +103,7 @@ pick = Exercise(
     "the best itself too) and ms (an item).",
     takes=FUNCTION,
     look=_pick,
+    gives=a("one of the names in the frame", str),
     right="what the items cannot tell apart, the cost decides. With more validation items the ties become fewer.",
     hints=(
         "The column tied says which are not told apart from the best; the best itself is among them.",

@@ -19,6 +19,10 @@ def _one_shot(tuner: Tuner) -> str | None:
         return "the data are right; now train it."
     if tuner.plan.still != tuple(group.name for group in tuner.groups[:-1]):
         return "not the whole body is still. Which verb holds it, and when has it to be called?"
+    moved = [phase for phase in tuner.history.phases if any(list(phase.rates.values())[:-1])]
+    if moved:
+        first = f"the body is still now, but training {moved[0].number} moved {moved[0].trains}."
+        return f"{first} A probe reads a body that nothing has moved: begin with a new Tuner."
     lowest = tuner.history.frame()["valid_loss"].min()
     if not lowest < ENOUGH:
         return f"its validation loss came down to {lowest:.2f} so far: more epochs, or a higher rate, cost little here."

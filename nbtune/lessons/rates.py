@@ -57,7 +57,7 @@ answer = tuner.rates(nt.rates.decay(2e-3, 0.5))
 
 def _blend(function: Callable[[Any, Any, float], Any]) -> str | None:
     before = {"weight": torch.tensor([0.0, 2.0]), "num_batches_tracked": torch.tensor(3)}
-    after = {"weight": torch.tensor([1.0, 4.0]), "num_batches_tracked": torch.tensor(5)}
+    after = {"weight": torch.tensor([1.0, 4.0]), "num_batches_tracked": torch.tensor(9)}
     kept = {name: tensor.clone() for name, tensor in before.items()}
     none, whole, part = (function(before, after, share) for share in (0.0, 1.0, 0.25))
     if not isinstance(part, dict) or set(part) != set(before):
@@ -72,9 +72,12 @@ def _blend(function: Callable[[Any, Any, float], Any]) -> str | None:
         return "the ends are right; a quarter of the way is not. It goes straight from one to the other."
     if part["num_batches_tracked"].dtype != torch.int64:
         return (
-            "the floats are right; a counter that was a whole number has become a float. Leave such "
-            "tensors as they are."
+            "the floats are right; a counter that was a whole number has become a float. Take such "
+            "tensors from after as they are."
         )
+    if (count := int(part["num_batches_tracked"])) != 9:
+        of = "from before" if count == 3 else "from neither state"
+        return f"the floats are right; the counter is {of}, and is to be taken from after."
     return None
 
 
@@ -85,7 +88,8 @@ blend = Exercise(
     "hold whole numbers (counters) are taken from `after`.",
     takes=FUNCTION,
     look=_blend,
-    right="try it on the letters and the digits: somewhere between the two states a network may read both.",
+    right="try it on the letters and the digits: some third of the way costs few letters, and brings most of what the "
+    "digits' loss gains.",
     hints=(
         "Go through the names; both states have the same.",
         "(1 - share) * before + share * after, tensor by tensor, or torch.lerp.",

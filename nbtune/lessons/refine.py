@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.lessons.exercise import FUNCTION, Exercise, a, two_numbers
 from nbtune.questions import Sweep
 
 __all__ = ["inside", "interval"]
@@ -17,8 +18,10 @@ _SAMPLES = ([0.01, 0.02, 0.03], [0.0, -0.01, 0.02, 0.01, 0.03], [-0.02, 0.02, -0
 
 
 def _interval(function: Callable[[Any], Any]) -> str | None:
-    for sample in map(np.array, _SAMPLES):
-        low, high = function(sample)
+    for sample in map(pd.Series, _SAMPLES):
+        low, high = function(sample.copy())
+        if low > high:
+            return "the low limit comes first; yours are the other way round."
         error = sample.std(ddof=1) / np.sqrt(len(sample))
         half = stats.t.ppf(0.975, len(sample) - 1) * error
         if abs((low + high) / 2 - sample.mean()) > 1e-9:
@@ -40,6 +43,7 @@ interval = Exercise(
     question="Write interval(differences): the limits of the 95 % interval of the mean of paired differences.",
     takes=FUNCTION,
     look=_interval,
+    gives=two_numbers("the low limit and the high one"),
     right="with three differences the factor is 4.3 and not 2: three draws show only what is large.",
     hints=(
         "The mean of n differences is known to their standard deviation divided by the root of n.",

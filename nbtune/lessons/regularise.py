@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isclose, sqrt
+from typing import Any
 
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+import pandas as pd
+
+from nbtune.lessons.exercise import FUNCTION, Exercise, a, two_numbers
 from nbtune.tuner import Tuner
 
 __all__ = ["kept_views", "paired"]
 
 
-def _paired(function: Callable[[Sequence[float], Sequence[float]], tuple[float, float]]) -> str | None:
-    given = function([0.90, 0.70, 0.80], [0.88, 0.69, 0.75])
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        return f"two numbers are asked for, the mean and its standard error; this gave {given!r}."
-    mean, error = (float(value) for value in given)
+def _paired(function: Callable[[Any, Any], Any]) -> str | None:
+    accuracy = pd.DataFrame([[0.90, 0.70, 0.80], [0.88, 0.69, 0.75]], index=["with it", "without"])
+    mean, error = (float(value) for value in function(accuracy.loc["with it"], accuracy.loc["without"]))
     spread = sqrt(((0.02 - 0.08 / 3) ** 2 + (0.01 - 0.08 / 3) ** 2 + (0.05 - 0.08 / 3) ** 2) / 2)
     if isclose(mean, -0.08 / 3, rel_tol=1e-6):
         return "the mean has the wrong sign: what is with the technique, minus what is without."
@@ -27,8 +28,7 @@ def _paired(function: Callable[[Sequence[float], Sequence[float]], tuple[float, 
         return "nearly: with the mean taken from the same n values, the spread divides by n - 1, not by n."
     if not isclose(error, spread / sqrt(3), rel_tol=1e-6):
         return (
-            "the mean is right, its error is not. Is it made of the differences seed by seed, or of "
-            "the two lists apart?"
+            "the mean is right, its error is not. Is it made of the differences seed by seed, or of the two rows apart?"
         )
     return None
 
@@ -39,9 +39,10 @@ paired = Exercise(
     "numbers.",
     takes=FUNCTION,
     look=_paired,
+    gives=two_numbers("the mean and its standard error"),
     right="what the draws have in common drops out of the differences, so fewer seeds are needed.",
     hints=(
-        "Both lists are in the order of the seeds: subtract one from the other, item by item.",
+        "Both rows are in the order of the seeds: subtract one from the other, item by item.",
         "The standard deviation of the differences has n - 1 below (statistics.stdev).",
         "Divide it by the root of n.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,19 +13,25 @@ from nbtune.lessons.exercise import FUNCTION, Exercise, a
 __all__ = ["careful", "limits"]
 
 _PARTS = ("intended", "not_for", "untested")
-_WORDS = 6  # a shorter text says nothing that could be wrong
+_WORDS = 5  # a shorter text says nothing that could be wrong
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_NO_LIMIT = re.compile(r"\W*(?:for\s+)?(everything|anything)\b", re.IGNORECASE)  # only where the text begins so
 
 
 def _limits(texts: Mapping[str, Any]) -> str | None:
     for part in _PARTS:
         if not isinstance(texts.get(part), str):
             return f"there is no text under {part!r}; the three are {', '.join(_PARTS)}."
-        if len(set(texts[part].lower().split())) < _WORDS:
-            return f"{part!r} is so short that nobody could act on it; say who, what, or in which case."
+        words = len(set(_WORD.findall(texts[part].lower())))
+        if words < _WORDS:
+            return (
+                f"{part!r} is so short that nobody could act on it: {words} different words of three or more letters, "
+                f"and {_WORDS} are the least. Say who, what, or in which case."
+            )
     if len({texts[part].strip().lower() for part in _PARTS}) < len(_PARTS):
         return "two of the texts are the same, and they answer different questions."
-    if any(word in texts["intended"].lower().split() for word in ("everything", "anything", "all")):
-        return "'intended' names no limit. Who would use it, on which images, to decide what?"
+    if found := _NO_LIMIT.match(texts["intended"]):
+        return f"'intended' begins with {found[1]!r}, which names no limit. Who would use it, on which images, and why?"
     return None
 
 

@@ -14,23 +14,28 @@ WORDS = ("underfitting", "overfitting", "fine")
 _UNDER = ([2.3, 2.2, 2.1, 2.0, 1.9, 1.8], [2.3, 2.2, 2.12, 2.02, 1.93, 1.84])
 _OVER = ([2.0, 1.0, 0.5, 0.2, 0.05, 0.01], [2.0, 1.2, 0.9, 1.0, 1.2, 1.5])
 _FINE = ([2.0, 1.0, 0.5, 0.3, 0.22, 0.2], [2.0, 1.1, 0.6, 0.4, 0.32, 0.31])
+_HEART = ([2.2, 1.0, 0.2, 0.02, 0.003, 0.001], [2.2, 1.6, 1.1, 0.8, 0.72, 0.7])
+_CASES = (("underfitting", _UNDER), ("overfitting", _OVER), ("fine", _FINE), ("by heart", _HEART))
 _ADVICE = {
     "underfitting": "both losses still fall at the end and are nearly as high as at the start; yours calls that {!r}.",
     "overfitting": "the training loss goes to 0 while the validation loss has turned and risen by half; yours calls "
     "that {!r}.",
     "fine": "both have fallen far and levelled off together; yours calls that {!r}.",
+    "by heart": "the training loss goes to 0 and the validation loss stays far above, but ends at its lowest: the "
+    "items are known by heart, and it has not turned. That is fine by the rule asked for; yours calls it {!r}.",
 }
 
 
 def _diagnose(function: Callable[[Sequence[float], Sequence[float]], str]) -> str | None:
-    for right, losses in zip(WORDS, (_UNDER, _OVER, _FINE), strict=True):
+    for name, losses in _CASES:
+        right = name if name in WORDS else "fine"
         for scale in (1.0, 10.0):  # a loss has a unit of its own
             said = function(*([scale * value for value in one] for one in losses))
             if said not in WORDS:
                 return f"it gave {said!r}; the words are {', '.join(WORDS)}."
             if said != right:
                 unit = "" if scale == 1 else " with ten times the loss"
-                return f"one case{unit}: " + _ADVICE[right].format(said)
+                return f"one case{unit}: " + _ADVICE[name].format(said)
     return None
 
 
@@ -69,9 +74,8 @@ def _resumed(tuner: Tuner) -> str | None:
 
 resumed = Exercise(
     name="train.resumed",
-    question="Train with a run folder, stop before the last epoch, then make a Tuner from the folder "
-    "alone and let it finish. "
-    "Give that Tuner.",
+    question="Train with a run folder, stop before the last epoch, then make a Tuner from the folder and a "
+    "Learner made as before, and let it finish. Give that Tuner.",
     takes=a("a Tuner", Tuner),
     look=_resumed,
     right="it went on where the other stopped, with the same batches and the same random numbers.",

@@ -88,10 +88,17 @@ def _marks(answer: Any) -> bool:
 
 
 def _relabel(marks: Any) -> str | None:
-    known, right = set(puzzle().train.ids), 0
-    for item, what, label in marks[["item", "what", "label"]].itertuples(index=False, name=None):
-        if item not in known:
-            return f"{item!r} is no training item of this task: these are the marks of another one."
+    task, mended = puzzle(), set()
+    now = {
+        name: task.vocab[y] for split in (task.train, task.valid) for name, y in zip(split.ids, split.y, strict=True)
+    }
+    rows = list(marks[["item", "what", "label"]].itertuples(index=False, name=None))
+    for item, what, label in rows:  # all of them first: another task of the digits has many of the same items
+        if item not in now:
+            return f"{item!r} is no item that can be marked in this task: these are the marks of another one."
+        if what == "label" and label == now[item]:  # a browser makes no mark of it
+            return f"{item} has the label {label!r} in this task already: these are the marks of another one."
+    for item, what, label in rows:
         if item not in _WRONG:
             return (
                 f"{item} is marked, and its label was right: what the model reads is only a proposal. Look again, "
@@ -101,9 +108,9 @@ def _relabel(marks: Any) -> str | None:
             return f"{item} is left out. Its label is wrong, but what it shows can be read: then say what it is."
         if label != _WRONG[item][1]:
             return f"{item} had a wrong label, and {label!r} is not what it shows either."
-        right += 1
-    if right < len(_WRONG):
-        return f"{right} of the {len(_WRONG)} are found and mended. By loss, look at each of the first ten tiles."
+        mended.add(item)
+    if len(mended) < len(_WRONG):
+        return f"{len(mended)} of the {len(_WRONG)} are found and mended. By loss, look at each of the first ten tiles."
     return None
 
 

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
+from math import isfinite
 
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.lessons.exercise import FUNCTION, ONE_NUMBER, Exercise, a
 from nbtune.tasks import Task
 
 __all__ = ["enough_to_tell", "kept_together"]
+
+_TILE = re.compile(r"(brick|grass|gravel)/(\d)_(\d)\.png")
+_BESIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
 def _kept_together(task: Task) -> str | None:
     if task.unit != "images":
         return "this is a table. Make a folder of pictures, and a task from it."
-    group = task.train.group
-    if group is None:
+    if task.train.group is None:
         return "its items have no groups. Which keyword of from_folder says what belongs together?"
-    if len({str(one) for one in group}) == len(task.train):
+    group: dict[str, str] = {}
+    for split in (task.train, task.valid, task.test):
+        if split.group is not None:
+            group.update(zip(split.ids, map(str, split.group), strict=True))
+    if max(Counter(group.values()).values()) == 1:
         return "every picture is a group of its own, so nothing is kept together. What do several of them share?"
+    return _of_tiles(group)
+
+
+def _of_tiles(group: dict[str, str]) -> str | None:
+    """Of the notebook's own tiles it is known which lie side by side; of other folders only their reader knows."""
+    found = [(_TILE.fullmatch(name), one) for name, one in group.items()]
+    at = {(match[1], int(match[2]), int(match[3])): one for match, one in found if match}
+    if len(at) < len(group):
+        return None
+    strips = {(photo, row) for photo, row, _ in at}
+    if len(strips) == len(set(at.values())) == len({(photo, row, one) for (photo, row, _), one in at.items()}):
+        return "these are the strips of the notebook. Group the tiles in another way, or take a folder of yours."
+    for (photo, row, column), one in at.items():
+        if all(at.get((photo, row + down, column + right)) != one for down, right in _BESIDE):
+            return (
+                f"{photo}/{row}_{column}.png is in a group with none of the tiles beside it, so that it may be tested "
+                "between tiles that were trained on. Which tiles of one photograph share a border?"
+            )
     return None
 
 
@@ -27,7 +54,8 @@ kept_together = Exercise(
     "one patient) stay in one split. Give the Task.",
     takes=a("a Task", Task),
     look=_kept_together,
-    right="no group stands in two splits, so the test asks about places, writers or patients that training never saw.",
+    right="no group stands in two splits. Whether these groups are what will be new in use (a place, a writer, a "
+    "patient), only you know.",
     hints=(
         "What do two pictures of your folder share besides their class? It often stands in the file's name.",
         "from_folder takes group=, a function from a path to the name of its group.",
@@ -52,6 +80,9 @@ answer = nt.tasks.from_folder(folder, group=lambda path: int(path.stem) // 20)
 
 
 def _enough_to_tell(function: Callable[[float, float], float]) -> str | None:
+    for accuracy, width in ((0.9, 0.02), (0.9, 0.04), (0.9, 0.05), (0.5, 0.05), (0.95, 0.05)):
+        if not isfinite(number := function(accuracy, width)):
+            return f"an accuracy of {accuracy} to {width} each side takes {number} images in yours: what is divided?"
     if function(0.9, 0.02) < function(0.9, 0.05):
         return "a narrower interval needs more images, and yours needs fewer."
     halved = function(0.9, 0.02) / max(function(0.9, 0.04), 1e-9)
@@ -59,7 +90,7 @@ def _enough_to_tell(function: Callable[[float, float], float]) -> str | None:
         return "half as wide takes more than twice as many images: the width falls with the root of their number."
     if function(0.5, 0.05) <= function(0.95, 0.05):
         return "coins that fall evenly are the hardest to be sure of: an accuracy of 0.5 needs more images than 0.95."
-    if abs(function(0.5, 0.05) - 384) > 8:
+    if not abs(function(0.5, 0.05) - 384) <= 8:
         return "right in kind. For 95 % the interval reaches 1.96 standard errors to each side: is that in yours?"
     return None if abs(function(0.9, 0.02) - 864) <= 20 else "0.5 is right and 0.9 is not: how large is p(1 - p)?"
 
@@ -70,6 +101,7 @@ enough_to_tell = Exercise(
     "`width` to each side (0.05 is five points), by the normal approximation.",
     takes=FUNCTION,
     look=_enough_to_tell,
+    gives=ONE_NUMBER,
     right="n = 1.96² p (1 - p) / width². Four times the images halve the interval; a hundred leave about six points "
     "each way at an accuracy of 0.9.",
     hints=(

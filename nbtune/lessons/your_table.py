@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nbtune.lessons.exercise import FUNCTION, Exercise, a
+from nbtune.lessons.exercise import FUNCTION, ONE_NUMBER, Exercise, a
 from nbtune.tuner import Tuner
 
 __all__ = ["held_embeddings", "said_without_looking"]
 
 
 def _said_without_looking(function: Callable[[Sequence[str]], float]) -> str | None:
-    even, rare = ["a", "b"] * 5, ["clear"] * 8 + ["poor"] * 2
+    # The most frequent is neither first nor last, and of three neither first nor last by the alphabet.
+    even, rare, three = ["a", "b"] * 5, ["poor", *["clear"] * 8, "poor"], ["snow", "rain", "rain", "rain", "clear"]
     if function(rare) == 1 / len(set(rare)) and function(even) == 1 / 2:
         return "that is a fair coin. What does one say who always names the same class?"
-    if abs(function(rare) - 0.8) > 1e-9:
+    if not abs(function(rare) - 0.8) <= 1e-9:
         return "of eight clear hours and two poor ones, which answer is right most often, and how often?"
-    return None if abs(function(even) - 0.5) < 1e-9 else "ten labels, five of each: what is right half of the time?"
+    if not abs(function(even) - 0.5) <= 1e-9:
+        return "ten labels, five of each: what is right half of the time?"
+    if not abs(function(three) - 0.6) <= 1e-9:
+        return "of one hour of snow, three of rain and a clear one: how often is one right who always says rain?"
+    return None
 
 
 said_without_looking = Exercise(
     name="your_table.said_without_looking",
-    question="Write said_without_looking(labels): the accuracy of always naming the most frequent class.",
+    question="Write said_without_looking(labels), where labels is a list of class names: the accuracy of always "
+    "naming the most frequent class.",
     takes=FUNCTION,
     look=_said_without_looking,
+    gives=ONE_NUMBER,
     right="where one class is frequent, this is high and worth nothing: report macro F1 or the area under the curve.",
     hints=(
         "Count how often each label occurs.",
@@ -50,6 +57,12 @@ def _held_embeddings(tuner: Tuner) -> str | None:
     if tuner.plan.still != ("embeds",):
         still = ", ".join(tuner.plan.still) or "nothing"
         return f"{still} is still. Hold the embeddings, and let every layer after them train."
+    for phase in tuner.history.phases:
+        if phase.steps and phase.rates["embeds"]:
+            return (
+                f"the embeddings are still now, and trained in phase {phase.number}: they are no longer what was "
+                "learnt before. Begin again from the saved model, and cut before the first training."
+            )
     if not len(tuner.history):
         return "the cut is right; now train at least one epoch."
     return None

@@ -41,6 +41,8 @@ WRONG = {
     "whole_groups": [
         (lambda: by_item, "on both sides"),
         (lambda: lambda groups, share: np.unique(groups), "each of the 100 items"),
+        (lambda: lambda groups, share: np.isin(groups, list("abc")).astype(int), "its dtype is int64"),
+        (lambda: by_item, "such as 'a'"),
         (lambda: lambda groups, share: groups == "none", "one side"),
         (lambda: lambda groups, share: groups == "a", "0.10 of the items"),
         (lambda: lambda groups, share: np.isin(groups, list("abc")), "0.8 gives too few"),
@@ -54,5 +56,6 @@ WRONG = {
         (lambda: lambda train, new: new.fillna(train.median()), "the columns value and missing"),
         (lambda: in_place, "changed on the way"),
         (lambda: dropped, "filled, not dropped"),
+        (lambda: lambda train, new: filled(lambda new, train: train.median())(new, train), "may be exchanged"),
     ],
 }

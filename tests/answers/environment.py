@@ -25,6 +25,7 @@ WRONG = {
         (lambda: lambda t, s, w: 4 * (2 + MORE[w]) * t if t else 4 * s, "together"),
     ],
     "largest_batch": [
+        (lambda: lambda free, fixed, each: [0], "one finite number; it gave list [0]"),
         (lambda: lambda free, fixed, each: max(0, (free - fixed) // each), "power of two"),
         (lambda: lambda free, fixed, each: 64, "not even one"),
         (lambda: lambda free, fixed, each: by_logarithm(free, 0, each) if free > fixed + each else 0, "50 fit"),

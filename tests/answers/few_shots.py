@@ -21,6 +21,23 @@ def by_distance(x, y, new):
     return np.unique(y)[((new[:, None] - means_of(x, y)[None]) ** 2).sum(2).argmin(1)]
 
 
+def by_nearest_cosine(x, y, new):
+    return y[(unit(new) @ unit(x).T).argmax(1)]
+
+
+def by_mean_of_cosines(x, y, new):
+    return np.unique(y)[(unit(new) @ means_of(unit(x), y).T).argmax(1)]
+
+
+def by_means_of_unit_rows(x, y, new):
+    return by_cosine(unit(x), y, new)
+
+
+def power_or(value, nth):
+    """The law, but `value` at one of the places that the check asks for."""
+    return lambda n1, e1, n2, e2, n: value if n == nth else by_power(n1, e1, n2, e2, n)
+
+
 def by_power(n1, e1, n2, e2, n):
     return (
         np.exp(np.interp(np.log(n), np.log([n1, n2]), np.log([e1, e2])))
@@ -35,6 +52,9 @@ WRONG = {
         (lambda: by_distance, "direction"),
         (lambda: lambda x, y, new: (unit(new) @ unit(means_of(x, y)).T).argmax(1), "not 0 and 1"),
         (lambda: lambda x, y, new: np.unique(y)[(unit(new) @ means_of(x, y).T).argmax(1)], "length 1"),
+        (lambda: by_nearest_cosine, "not with single rows"),
+        (lambda: by_mean_of_cosines, "not with single rows"),
+        (lambda: by_means_of_unit_rows, "comes first"),
         (lambda: 3, "a function"),
     ],
     "more_labels": [
@@ -42,5 +62,8 @@ WRONG = {
         (lambda: lambda n1, e1, n2, e2, n: e2 * (n2 / n), "factor of labels"),
         (lambda: lambda n1, e1, n2, e2, n: e1 * n1 / n, "second measurement"),
         (lambda: lambda n1, e1, n2, e2, n: e1 * (n / n1) ** -0.5, "from log"),
+        (lambda: lambda *a: float("nan"), "as nan"),
+        (lambda: power_or(np.nan, 16), "as nan"),
+        (lambda: power_or(-np.inf, 5), "as -inf"),
     ],
 }

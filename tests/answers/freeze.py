@@ -15,12 +15,19 @@ def tuner(cut=None, epochs=0, **options):
 
 
 def after_a_live_fit():
-    """As the notebook leaves its own Tuner: fits without the cache came first."""
+    """Fits without the cache came first."""
     result = tuner("head", 1, augment=True)
     result.freeze(norms="stats")
     result.fit(1, 1e-3)
     result.freeze_to("layer4")
     result.fit(1, 1e-3)
+    return result
+
+
+def moved_after(first, then):
+    """The cut was moved after the last fit."""
+    result = tuner(first, 1)
+    result.freeze_to(then)
     return result
 
 
@@ -38,6 +45,7 @@ WRONG = {
         (lambda: tuner("head", 1), "one more group"),
         (lambda: tuner("layer1", 1), "parameters are still"),
         (lambda: tuner("layer4"), "train at least one epoch"),
+        (lambda: moved_after("head", "layer4"), "nothing was trained since"),
         (lambda: tuner("layer4", 1, cache="off"), "why"),
         (lambda: "layer4", "a Tuner"),
     ],
@@ -47,6 +55,7 @@ WRONG = {
         (lambda: lambda epochs, body, head: (body + head) / head, "one epoch nothing is saved"),
         (lambda: filled_twice, "how often"),
         (lambda: lambda epochs: epochs, "TypeError"),
+        (lambda: lambda epochs, body, head: float("nan"), "it gave float nan. It was called with (5, 0.0, 1.0)."),
         (lambda: 16, "a function"),
     ],
 }

@@ -13,11 +13,18 @@ def cheapest(p, wanted, miss, alarm):
     return GRID[costs.argmin()]
 
 
-RIGHT = {"items_needed": [lambda: 456, lambda: 460, lambda: 480], "best_threshold": [lambda: cheapest]}
+RIGHT = {
+    "items_needed": [lambda: 442, lambda: 460, lambda: 465, lambda: 480, lambda: 488],
+    "best_threshold": [lambda: cheapest, lambda: lambda *given: np.array(cheapest(*given))],
+}
 WRONG = {
     "items_needed": [
         (lambda: 50, "too wide"),
+        (lambda: 441, "2.06 points; that is still too wide"),
+        (lambda: 489, "with fewer"),
         (lambda: 5000, "with fewer"),
+        (lambda: float("nan"), "a finite number is asked for; this is nan"),
+        (lambda: -float("inf"), "a finite number is asked for; this is -inf"),
         (lambda: 0, "1 or more"),
         (lambda: "500", "a number"),
     ],
@@ -26,6 +33,8 @@ WRONG = {
         (lambda: lambda p, wanted, miss, alarm: cheapest(p, wanted, alarm, miss), "rise"),
         (lambda: lambda p, wanted, miss, alarm: 1 - cheapest(p, wanted, miss, alarm), "costs less"),
         (lambda: lambda p, wanted, miss, alarm: 0.0, "between 0.01"),
+        (lambda: lambda *given: f"{cheapest(*given)}", "one finite number; it gave str"),
+        (lambda: lambda *given: [cheapest(*given)], "one finite number; it gave list"),
         (lambda: 0.09, "a function"),
     ],
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+
 import nbtune as nt
 
 
@@ -18,7 +21,14 @@ def small():
 
 
 RIGHT = {
-    "shortlist": [small],
+    "shortlist": [
+        small,
+        lambda: pd.Series(small(), index=range(9, 9 + len(small()))),
+        lambda: pd.Series(small()).array,
+        lambda: pd.Index(small()),
+        lambda: np.array(small()),
+        lambda: np.array(small(), dtype=object),
+    ],
     "pick": [lambda: lambda frame: frame.loc[frame["ms"].where(frame["tied"]).idxmin(), "name"]],
 }
 WRONG = {
@@ -27,13 +37,21 @@ WRONG = {
         (lambda: names(max_params=6e6, max_size=224), "column library"),
         (lambda: ["squeezenet1_0"], "more would"),
         (lambda: ["resnet19"], "is no name"),
-        (lambda: [*small(), "efficientnet_b1"], "more than"),
+        (lambda: [*small(), "resnet18"], "resnet18 has more than six million"),
+        (lambda: [*small(), "letters"], "letters is not torchvision's"),
+        (lambda: [*small(), "efficientnet_b1"], "efficientnet_b1 wants pictures of more than 224"),
+        (lambda: [*small(), "regnet_y_128gf"], "regnet_y_128gf has another licence"),
+        (list, "the list is empty"),
+        (lambda: nt.bodies.table(), "a list of names; this is DataFrame"),
         (lambda: "squeezenet1_0", "a list of names"),
     ],
     "pick": [
         (lambda: lambda frame: frame["name"].iloc[0], "took the first"),
         (lambda: lambda frame: frame.sort_values("ms")["name"].iloc[0], "told apart"),
         (lambda: lambda frame: frame["tied"].idxmin(), "one of the names"),
+        (lambda: lambda frame: frame.sort_values("ms").iloc[0], "one of the names in the frame; it gave Series"),
+        (lambda: lambda frame: frame[frame["tied"]]["name"], "one of the names in the frame; it gave Series"),
+        (lambda: lambda frame: "resnet19", "gave 'resnet19'"),
         (lambda: lambda frame: frame["nonsense"], "KeyError"),
         (lambda: lambda frame: frame[frame["tied"]]["name"].iloc[-1], "less time"),
         (lambda: "letters", "a function"),

@@ -14,6 +14,20 @@ def probe(shots, epochs=0, lr=5e-3, still=True):
     return result
 
 
+def frozen_late():
+    """Trained as a whole; then frozen and trained as a probe."""
+    result = probe(1, 1, 1e-3, still=False)
+    result.freeze()
+    result.fit(40, 5e-3)
+    return result
+
+
+def frozen_twice():
+    result = probe(1, 20, 1e-2)
+    result.fit(40, 5e-3)
+    return result
+
+
 def phases(*rates):
     """A training of each: a number for the head alone, a slice or a tuple for all."""
     result = nt.Tuner(nt.tasks.digits(shots=1).learner("letters", seed=0), seed=0)
@@ -27,7 +41,7 @@ def phases(*rates):
 
 
 RIGHT = {
-    "one_shot": [lambda: probe(1, 60, 1e-2)],
+    "one_shot": [lambda: probe(1, 60, 1e-2), frozen_twice],
     "head_first": [lambda: phases(1e-3, slice(1e-5, 1e-3)), lambda: phases(1e-3, 1e-4, slice(2e-6, 2e-4))],
 }
 WRONG = {
@@ -35,6 +49,7 @@ WRONG = {
         (lambda: probe(10), "100 images of 10 classes"),
         (lambda: probe(1), "now train"),
         (lambda: probe(1, 1, still=False), "still"),
+        (frozen_late, "training 1 moved stem"),
         (lambda: probe(1, 1, 1e-6), "more epochs"),
         (lambda: nt.tasks.digits(shots=1), "a Tuner"),
     ],

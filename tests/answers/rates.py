@@ -24,6 +24,14 @@ def floats(before, after, share):
     return {n: before[n] * (1 - share) + after[n] * share for n in after}
 
 
+def old_counter(before, after, share):
+    return {n: torch.lerp(t, after[n], share) if t.is_floating_point() else t.clone() for n, t in before.items()}
+
+
+def mixed_counter(before, after, share):
+    return {n: (t * (1 - share) + after[n] * share).to(t.dtype) for n, t in before.items()}
+
+
 def squared(before, after, share):
     return mixed(before, after, share**2)
 
@@ -47,7 +55,9 @@ WRONG = {
         (lambda: lambda before, after, share: mixed(after, before, share), "other way"),
         (lambda: lambda before, after, share: after, "exactly"),
         (lambda: squared, "straight"),
-        (lambda: floats, "counter"),
+        (lambda: floats, "become a float"),
+        (lambda: old_counter, "from before"),
+        (lambda: mixed_counter, "from neither"),
         (dict, "function"),
     ],
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 import nbtune as nt
@@ -25,8 +26,24 @@ def t(d):
     return stats.t.ppf(0.975, len(d) - 1)
 
 
+def of_a_series(d):
+    half = t(d) * d.std() / len(d) ** 0.5
+    return d.mean() - half, d.mean() + half
+
+
+def no_return(d):
+    half = t(d) * d.std() / len(d) ** 0.5
+    (d.mean() - half, d.mean() + half)
+
+
 RIGHT = {
-    "interval": [lambda: around(lambda d: t(d) * stats.sem(d))],
+    "interval": [
+        lambda: around(lambda d: t(d) * stats.sem(d)),
+        lambda: of_a_series,
+        lambda: lambda d: np.array(of_a_series(d)),
+        lambda: lambda d: pd.Series(of_a_series(d), index=["low", "high"]),
+        lambda: lambda d: list(stats.t.interval(0.95, len(d) - 1, np.mean(d), stats.sem(d))),
+    ],
     "inside": [lambda: swept(1e-6, 1e-3, 1e-2, 10.0)],
 }
 WRONG = {
@@ -36,6 +53,12 @@ WRONG = {
         (lambda: around(lambda d: 1.96 * stats.sem(d)), "Student"),
         (lambda: around(lambda d: stats.sem(d)), "t gives"),
         (lambda: lambda d: (np.min(d), np.max(d) + 1), "around the mean"),
+        (lambda: lambda d: of_a_series(d)[::-1], "the low limit comes first"),
+        (lambda: lambda d: t(d) * stats.sem(d), "two numbers, the low limit and the high one; it gave float"),
+        (lambda: lambda d: (*of_a_series(d), 0.0), "two numbers"),
+        (lambda: lambda d: {"low": 0.0, "high": 0.1}, "two numbers"),
+        (lambda: lambda d: (np.nan, np.nan), "two numbers"),
+        (lambda: no_return, "None: is there a return?"),
         (lambda: (0.0, 0.1), "a function"),
     ],
     "inside": [

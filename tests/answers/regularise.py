@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 import nbtune as nt
 
@@ -30,7 +31,21 @@ def tuner(epochs=1, still=True, **options):
     return result
 
 
-RIGHT = {"paired": [lambda: right], "kept_views": [lambda: tuner(augment=True, views=2)]}
+def of_series(with_it, without):
+    d = with_it - without
+    return d.mean(), d.std() / len(d) ** 0.5
+
+
+RIGHT = {
+    "paired": [
+        lambda: right,
+        lambda: of_series,
+        lambda: lambda a, b: list(of_series(a, b)),
+        lambda: lambda a, b: np.array(of_series(a, b)),
+        lambda: lambda a, b: (a - b).agg(["mean", "sem"]),
+    ],
+    "kept_views": [lambda: tuner(augment=True, views=2)],
+}
 WRONG = {
     "paired": [
         (lambda: lambda a, b: differences(a, b).mean(), "two numbers"),
@@ -39,6 +54,10 @@ WRONG = {
         (lambda: lambda a, b: (differences(a, b).mean(), differences(a, b).std(ddof=1)), "surer"),
         (lambda: lambda a, b: (differences(a, b).mean(), differences(a, b).std() / 3**0.5), "n - 1"),
         (lambda: apart, "seed by seed"),
+        (lambda: lambda a, b: "no", "two numbers"),
+        (lambda: lambda a, b: set(of_series(a, b)), "two numbers"),
+        (lambda: lambda a, b: pd.DataFrame([of_series(a, b)] * 2), "two numbers"),
+        (lambda: lambda a, b: print(end=""), "None: is there a return?"),
     ],
     "kept_views": [
         (lambda: tuner(0), "not been trained"),

@@ -20,11 +20,20 @@ def spoils(frame, at):
     return frame["label"].tolist()
 
 
-RIGHT = {"limits": [lambda: GOOD], "careful": [lambda: by_hand]}
+RIGHT = {
+    "limits": [
+        lambda: GOOD,
+        lambda: {**GOOD, "intended": "For all pupils of a course who sort scanned single digits"},
+        lambda: {**GOOD, "intended": "To sort scanned digits before anything else is done with all of them."},
+    ],
+    "careful": [lambda: by_hand],
+}
 WRONG = {
     "limits": [
         (lambda: {"intended": "digits"}, "short"),
         (lambda: {**GOOD, "untested": "No."}, "untested"),
+        (lambda: dict.fromkeys(GOOD, "a b c d e f g") | {"untested": "g f e d c b a"}, "three or more letters"),
+        (lambda: {**GOOD, "not_for": "no no no no no no no, 12 345 6789 98765 4321"}, "0 different words"),
         (lambda: {k: v for k, v in GOOD.items() if k != "not_for"}, "not_for"),
         (lambda: {**GOOD, "not_for": GOOD["intended"]}, "the same"),
         (lambda: {**GOOD, "intended": "For everything that anybody may wish to read with it."}, "no limit"),

@@ -36,6 +36,8 @@ WRONG = {
         (lambda: lambda train, valid: "underfitting" if train[-1] > 0.1 else "overfitting", "levelled"),
         (lambda: lambda train, valid: "underfitting" if valid[-1] > 1.6 else
          "overfitting" if valid[-1] > 1 else "fine", "ten times"),
+        (lambda: lambda train, valid: "overfitting" if valid[-1] > 3 * train[-1] else
+         "underfitting" if train[-1] > 0.5 * train[0] else "fine", "by heart"),
         (lambda: lambda train, valid: "good", "the words are"),
         (lambda: "overfitting", "function"),
     ],

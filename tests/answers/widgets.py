@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 import nbtune as nt
 from panel_acts import ask, wait
 
@@ -31,6 +33,9 @@ LINE, FIND, USE = ("freeze_to", 4), ("find",), ("use",)
 FOUND = [("digits/0036", "0"), ("digits/0814", "8"), ("digits/1259", "5"), ("digits/1338", "2"), ("digits/1534", "9")]
 
 OTHER = nt.tasks.digits(shots=1, seed=5)
+MORE = nt.tasks.digits(shots=20, seed=0)  # holds the items of the puzzle
+TEN = nt.tasks.digits(shots=10, seed=0)
+SPOILED = TEN.edited([["train", "digits/0200", "label", "3"]])  # as the notebook's first browser has it
 
 RIGHT = {
     "steer": [lambda: steered(LINE, FIND, USE), lambda: steered(("freeze_to", 5), FIND, USE, LINE, FIND, USE)],
@@ -53,6 +58,11 @@ WRONG = {
         (lambda: marked(*FOUND[:4], ("digits/1534",)), "left out"),
         (lambda: marked(*FOUND[:4], ("digits/1534", "4")), "digits/1534"),
         (lambda: marked((OTHER.train.ids[0], "1"), task=OTHER), "another one"),
+        (lambda: marked(("digits/1146", "3"), ("digits/0034", "0"), task=MORE), "another one"),
+        (lambda: marked(("digits/0200", "1"), task=SPOILED), "already: these are the marks of another one"),
+        (lambda: marked(("digits/1146", "3"), ("digits/0200", "1"), task=SPOILED), "another one"),
+        (lambda: marked(*FOUND, ("digits/0004", "5")), "its label was right"),
+        (lambda: pd.concat([marked(*FOUND[:1])] * 5), "1 of the 5"),
         (lambda: [["train", "digits/1534", "label", "9"]], "a frame"),
     ],
 }

@@ -30,6 +30,21 @@ def tuner(cut=None, epochs=0, body=None, categories=True):
     return result
 
 
+def tuner_that_stood_still_at_last():
+    result = tuner(epochs=1)
+    result.freeze_to(1)
+    result.fit(1, 1e-3)
+    return result
+
+
+def tuner_that_was_let_loose_between():
+    result = tuner(1, 1)
+    result.unfreeze()
+    result.fit(1, 1e-3)
+    result.freeze_to(1)
+    return result
+
+
 RIGHT = {
     "said_without_looking": [lambda: lambda labels: max(Counter(labels).values()) / len(labels)],
     "held_embeddings": [lambda: tuner("layers.0", 1)],
@@ -39,6 +54,11 @@ WRONG = {
         (lambda: lambda labels: 1 / len(set(labels)), "a fair coin"),
         (lambda: lambda labels: max(Counter(labels).values()), "which answer"),
         (lambda: lambda labels: 0.8, "half of the time"),
+        (lambda: lambda labels: labels.count(labels[0]) / len(labels), "which answer"),
+        (lambda: lambda labels: labels.count(labels[-1]) / len(labels), "which answer"),
+        (lambda: lambda labels: labels.count(min(labels)) / len(labels), "always says rain"),
+        (lambda: lambda labels: 1 - min(Counter(labels).values()) / len(labels), "always says rain"),
+        (lambda: lambda labels: float("nan"), "which answer"),
         (lambda: 0.8, "a function"),
     ],
     "held_embeddings": [
@@ -47,6 +67,8 @@ WRONG = {
         (lambda: tuner(epochs=1), "nothing is still"),
         (lambda: tuner("head", 1), "every layer after them"),
         (lambda: tuner(1), "train at least one epoch"),
+        (tuner_that_stood_still_at_last, "trained in phase 1"),
+        (tuner_that_was_let_loose_between, "trained in phase 2"),
         (lambda: nt.tasks.digits(shots=1), "a Tuner"),
     ],
 }
