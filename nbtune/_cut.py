@@ -34,6 +34,14 @@ class Cut:
 
     def __post_init__(self) -> None:
         if self.norms not in NORMS:
+            names = [group.name for group in self.groups]
+            if self.norms in names or isinstance(self.norms, int):
+                raise InputError(
+                    f"norms={self.norms!r}, {'a group' if self.norms in names else 'a number'}.",
+                    rule="freeze() holds all but the last group still; freeze_to(group) all before that group.",
+                    likely="freeze_to was meant.",
+                    next=f"tuner.freeze_to({self.norms!r})",
+                )
             raise InputError(
                 f"norms={self.norms!r}.",
                 rule=f"norms is one of {', '.join(map(repr, NORMS))}.",

@@ -96,7 +96,7 @@ def judge(epochs: Sequence[Epoch], metric: str = "") -> Judgement:
                 "underfits", f"Underfits so far: {change}, and train loss is not clearly below it ({shown}).", **known
             )
         return Judgement("learns", f"Still learns: {change}; no sign of overfitting ({shown}).", **known)
-    return Judgement("level", _level(since, best, known, under and not train_moves, shown), **known)
+    return Judgement("level", _level(since, best, known, under and not train_moves, shown, now.train), **known)
 
 
 def _unknown(epochs: Sequence[Epoch]) -> str:
@@ -173,12 +173,11 @@ def _risen(low: Epoch, now: Epoch, known: Mapping[str, Any], falls: bool, metric
     return f"Overfits: {rise} while {fell}{also}."
 
 
-def _level(since: Sequence[Epoch], best: int, known: Mapping[str, Any], under: bool, shown: str) -> str:
+def _level(since: Sequence[Epoch], best: int, known: Mapping[str, Any], under: bool, shown: str, train: float) -> str:
     if under:
         return (
             f"Learns no more: neither loss moves beyond its noise, and train loss is not clearly below valid "
-            f"({shown}). "
-            "Where that is not good enough it underfits: try another rate, or let what is still train too."
+            f"({shown}). Where a train loss of {figure(train)} is not low enough it underfits: try another rate."
         )
     if not since:
         return f"No sign of overfitting yet: the last epoch has the lowest valid loss, within noise ({shown})."

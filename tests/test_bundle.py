@@ -731,7 +731,7 @@ def test_state_that_is_no_tensor_is_refused(tmp_path: Path) -> None:
 def test_the_readme_is_for_people(place: Path, tmp_path: Path) -> None:
     text = (place / "README.md").read_text()
     assert text.startswith(
-        '# three: a fine-tuned "tiny" network\n\nTell three kinds apart: one of 3 classes (`a`, `b`, `c`).\n\n##'
+        '# three: a trained "tiny" network\n\nTell three kinds apart: one of 3 classes (`a`, `b`, `c`).\n\n##'
     )
     assert "| licence | CC0 |" in text
     assert "| images | train 5 |" in text
@@ -746,7 +746,7 @@ def test_the_readme_is_for_people(place: Path, tmp_path: Path) -> None:
     }
     with pytest.warns(UserWarning, match="holds no code"):
         text = (write(tmp_path / "own", **own) / "README.md").read_text()
-    assert text.startswith("# A fine-tuned Sequential\n\nClassify an image: one of 3")
+    assert text.startswith("# A trained Sequential\n\nClassify an image: one of 3")
     assert "Accuracy on the test set: 0.900 (95 %: 0.800 to 0.950)." in text
     assert "| accuracy | 0.900 | 0.800 | 0.950 |" in text
     assert "model=network" in text
@@ -755,12 +755,13 @@ def test_the_readme_is_for_people(place: Path, tmp_path: Path) -> None:
 
 
 def test_the_readme_is_sound_markdown_whatever_the_names(tmp_path: Path) -> None:
-    card = {"name": "x\n# y", "objective": "<b>`|", "source": "a|b\n\n## c", "sizes": {"train": 1}}
+    limits = {"not_for": "a|b\n# c <b>"}
+    card = {"name": "x\n# y", "objective": "<b>`|", "source": "a|b\n\n## c", "sizes": {"train": 1}, "limits": limits}
     text = (write(tmp_path / "x", vocab=("`", "# a\n", "|"), task_card=card) / "README.md").read_text()
     lines = text.split("\n")
     heads = [i for i, line in enumerate(lines) if line.startswith("#")]
     assert [lines[i] for i in heads[1:]] == [
-        f"## {n}" for n in ("Use", "Network", "How good it is", "Data", "Versions")
+        f"## {n}" for n in ("Use", "Network", "How good it is", "What it is for", "Data", "Versions")
     ]
     assert all(lines[i + 1] == "" and (i == 0 or lines[i - 1] == "") for i in heads)
     assert "\n\n\n" not in text

@@ -80,6 +80,12 @@ def test_wilson_equals_scipy(n: int, data: Any) -> None:
     assert 0 <= ours.low <= ours.value <= ours.high <= 1
 
 
+@pytest.mark.parametrize(("right", "n"), [(20, 10), (-1, 10), (1, 0)])
+def test_more_right_than_there_are_is_refused(right: int, n: int) -> None:
+    with pytest.raises(InputError, match=r"(?s)0 <= right <= n.*exchanged"):
+        wilson(right, n)
+
+
 # Metrics
 
 
@@ -191,8 +197,8 @@ def test_single_precision_and_tensors(digits: SimpleNamespace) -> None:
 def test_sentence_names_the_missed_class() -> None:
     matrix = [[60, 0, 0], [0, 60, 0], [0, 9, 51]]
     said = from_confusion(matrix, ["0", "1", "8"]).sentence
-    assert "'8' is often missed: 9 of 60 '8' read as '1'." in said
-    assert "'1' is often invented: 9 of 69 read as '1' are '8'." in said
+    assert "'8' is missed more often than invented: 9 of 60 read as another class, 9 of them as '1'." in said
+    assert "'1' is invented more often than missed: 9 of 69 read as '1' are others, 9 of them '8'." in said
 
 
 GATHERED = [[300, 0, 0, 0, 40], [0, 300, 0, 0, 40], [0, 0, 300, 0, 40], [0, 0, 0, 300, 40], [0, 0, 0, 0, 30]]
@@ -241,7 +247,7 @@ def test_many_classes_are_many_chances() -> None:
     """6 misses to 0 false alarms (p = 0.031) are enough for one class that could differ, not for ten."""
     alone = np.diag([50] * 20)
     alone[0, 1:7] = 1
-    assert "'0' is often missed" in from_confusion(alone.tolist(), [str(c) for c in range(20)]).sentence
+    assert "'0' is missed more often" in from_confusion(alone.tolist(), [str(c) for c in range(20)]).sentence
     many = np.diag([50] * 20)
     many[0, 10:16] = 1
     for c in range(1, 10):  # symmetric pairs of errors, 6 a class

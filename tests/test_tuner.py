@@ -710,6 +710,14 @@ def test_a_tasks_learner_from_freeze_to_evaluate(tmp_path: Path) -> None:
     assert differing(before, state(t.learn)) == []
     assert list(t.history.frame().columns) == FRAME
     assert "accuracy" in t.card()
+    assert t.card().count("not stated") == 3
+    t.limits = {"not_for": "Reading cheques."}
+    assert "| not to be used for | Reading cheques. |" in t.card()
+    assert t.card().count("not stated") == 2
+    saved = nt.load(t.save(tmp_path / "model"))
+    assert saved.card["limits"] == t.limits
+    assert "Reading cheques." in (saved.folder / "README.md").read_text()
+    assert "tuner.limits = {'not_for': 'Reading cheques.'}" in t.code()
     assert "tuner.fit(1)" in t.code()
     assert len(DIGITS.target) == 1797
 
@@ -769,3 +777,31 @@ def test_a_curve_of_discriminative_rates_is_fitted_in_its_proportions_and_a_stal
     with pytest.warns(UserWarning, match="another plan: it was measured with"):
         t.fit(1, lr=curve)
     assert t.history.phases[-1].rates["head"] == pytest.approx(curve.suggestion)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [("for nothing", "one text for all"), ({"use": "x"}, "another name"), ({"intended": " "}, "left open"),
+     ({"intended": ...}, "left open")],
+)  # fmt: skip
+def test_limits_that_no_card_can_hold_are_refused_and_the_old_stay(limits: Any, words: str) -> None:
+    t = tuner(nt.tasks.digits(shots=1).learner("letters", seed=0))
+    t.limits = {"intended": "Lessons."}
+    with pytest.raises(nt.NbtuneError, match=words):
+        t.limits = limits
+    assert t.limits == {"intended": "Lessons."}
+
+
+@pytest.mark.parametrize("given", ["layer3", 3])
+def test_freeze_with_a_group_names_the_verb_that_takes_one(given: Any) -> None:
+    t = tuner(nt.tasks.digits(shots=1).learner("letters", seed=0))
+    with pytest.raises(nt.NbtuneError, match=rf"(?s)Next: tuner.freeze_to\({given!r}\)"):
+        t.freeze(given)
+    assert t.plan.still == ()
+
+
+def test_views_where_nothing_is_still_ask_for_a_freeze() -> None:
+    t = tuner(nt.tasks.digits(shots=1).learner("letters", seed=0))
+    with pytest.raises(nt.NbtuneError, match=r"(?s)Next: tuner.freeze\(\) first; or the fit without views=4"):
+        t.fit(1, 1e-2, augment=True, views=4)
+    assert not len(t.history)

@@ -8,9 +8,17 @@ from typing import Any
 from nbtune._display import short
 from nbtune.bundle.network import in_words
 
-__all__ = ["readme"]
+__all__ = ["LIMITS", "limit_rows", "readme"]
 
 _SHOWN = 40  # classes
+# What no program can know, as `Tuner.limits` takes it, in the words of a card.
+LIMITS = {"intended": "intended for", "not_for": "not to be used for", "untested": "never tried on"}
+
+
+def limit_rows(limits: Any) -> list[tuple[str, str]]:
+    """What it is for, what not, and on what it was never tried; "not stated" where nobody has said it."""
+    said = limits if isinstance(limits, Mapping) else {}
+    return [(words, _line(said.get(name) or "not stated")) for name, words in LIMITS.items()]
 
 
 def readme(data: Mapping[str, Any], weight_bytes: int) -> str:
@@ -20,6 +28,7 @@ def readme(data: Mapping[str, Any], weight_bytes: int) -> str:
         ["## Use", *_use(data)],
         ["## Network", _table(["", ""], _network(data, weight_bytes))],
         ["## How good it is", *_worth(data["metrics"])],
+        ["## What it is for", _for(data["task"].get("limits"))],
         ["## Data", *_data(data)],
         ["## Versions", ", ".join(f"{_line(n)} {_line(v)}" for n, v in data["versions"].items()) + "."],
     ]
@@ -29,7 +38,7 @@ def readme(data: Mapping[str, Any], weight_bytes: int) -> str:
 def _title(data: Mapping[str, Any]) -> str:
     named, network = data["task"].get("name"), data["architecture"]
     name = f'"{_line(network["name"])}" network' if network else _line(data["network"]["class"].rpartition(".")[2])
-    return f"{_line(named)}: a fine-tuned {name}" if named else f"A fine-tuned {name}"
+    return f"{_line(named)}: a trained {name}" if named else f"A trained {name}"
 
 
 def _about(data: Mapping[str, Any]) -> str:
@@ -93,6 +102,10 @@ def _worth(metrics: Mapping[str, Any]) -> list[str]:
         return ["Not measured on a test set when it was saved."]
     rows = [(_line(name).replace("_", " "), *map(_number, limits)) for name, limits in metrics.items()]
     return [_table(["on the test set", "value", "95 % from", "to"], rows)]
+
+
+def _for(limits: Any) -> str:
+    return _table(["", ""], limit_rows(limits))
 
 
 def _data(data: Mapping[str, Any]) -> list[str]:

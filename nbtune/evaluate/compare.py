@@ -113,7 +113,7 @@ def _check(first: Report, second: Any) -> None:
             f"({len(first)} and {len(second)} items).",
             rule="a paired comparison needs the same items in the same order.",
             likely="one report is on another split, or the data were shuffled.",
-            next="evaluate both models on task.test, which is the same for every seed.",
+            next="evaluate both models on one split that is the same for both, such as task.valid.",
         )
 
 

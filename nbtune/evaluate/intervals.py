@@ -9,6 +9,8 @@ from math import isnan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from nbtune.errors import InputError
+
 __all__ = [
     "Estimate",
     "Floats",
@@ -54,7 +56,13 @@ class Estimate:
 
 
 def wilson(right: int, n: int) -> Estimate:
-    """The proportion `right` / `n` with its score interval (Wilson 1927); 0 of 0 is 0 [0, 1]."""
+    """The proportion `right` / `n` with its score interval (Wilson 1927); 0 of 0 is 0 [0, 1]. Raises InputError."""
+    if not 0 <= right <= n:
+        raise InputError(
+            f"wilson({right!r}, {n!r}).", rule="of n items, none to all are right: 0 <= right <= n.",
+            likely="the two were exchanged, or counted from different items.",
+            next=f"wilson({n!r}, {right!r})" if 0 <= n <= right else "count both over the same items",
+        )  # fmt: skip
     if n == 0:
         return Estimate(0.0, 0.0, 1.0)
     share, shrink = right / n, 1 + Z * Z / n

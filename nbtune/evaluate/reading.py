@@ -84,7 +84,8 @@ def _missed(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
     row[c] = 0
     other = int(row.argmax())
     name, support = vocab[c], confusion[c].sum()
-    return f"'{name}' is often missed: {row[other]} of {support} '{name}' read as '{vocab[other]}'."
+    shares = f"{row.sum()} of {support} read as another class, {row[other]} of them as '{vocab[other]}'"
+    return f"'{name}' is missed more often than invented: {shares}."
 
 
 def _invented(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
@@ -92,7 +93,8 @@ def _invented(c: int, confusion: Ints, vocab: Sequence[str]) -> str:
     column[c] = 0
     other = int(column.argmax())
     name, called = vocab[c], confusion[:, c].sum()
-    return f"'{name}' is often invented: {column[other]} of {called} read as '{name}' are '{vocab[other]}'."
+    shares = f"{column.sum()} of {called} read as '{name}' are others, {column[other]} of them '{vocab[other]}'"
+    return f"'{name}' is invented more often than missed: {shares}."
 
 
 def largest_confusions(confusion: Ints, vocab: Sequence[str], n: int = 2) -> str:

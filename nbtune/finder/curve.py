@@ -86,16 +86,16 @@ class LRCurve:
     def plot(self) -> Chart:
         """Smoothed loss (median over seeds, with their range as a band) on a logarithmic rate axis."""
         figure, ax = chart(self.verdict)
-        for row in self.losses:
-            ax.plot(self.lrs, row, ".", color=GREY, markersize=2, alpha=0.5)
+        for number, row in enumerate(self.losses):
+            ax.plot(self.lrs, row, ".", color=GREY, markersize=2, alpha=0.5, label="" if number else "measured")
         middle = _middle(self.smoothed)
         if len(self.losses) > 1:
             ax.fill_between(self.lrs, *self.band, color=WARM, alpha=0.2, linewidth=0)
-        ax.plot(self.lrs, middle, color=WARM, linewidth=2)
+        ax.plot(self.lrs, middle, color=WARM, linewidth=2, label="smoothed")
         _mark(ax, self.readings, self.lrs, middle)
         if self.suggestion is not None:
             ax.axvline(self.suggestion, color=COLD, label=f"suggestion {self.suggestion:.2g}")
-            ax.legend(frameon=False)
+        ax.legend(frameon=False)
         ax.set_xscale("log")
         ax.set_xlabel("learning rate (log)")
         ax.set_ylabel("loss")

@@ -148,8 +148,7 @@ def time(subject: Subject) -> Iterator[Finding]:
         said.append(f"phase {number} ({_epochs(phase.epochs)} from {cut.groups[cut.first].name}) {seconds(found[0])}")
     if len(said) > 4:
         said[2:-1] = ["…"]
-    yield Finding("note", "time", f"{'; '.join(said)}; all about {seconds(total[0])} [{seconds(total[1])}, "
-                  f"{seconds(total[2])}].")  # fmt: skip
+    yield Finding("note", "time", f"{'; '.join(said)}; all about {Cost(*total)}, by a few trial steps.")
 
 
 def _epochs(count: int) -> str:

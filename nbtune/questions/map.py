@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbtune._display import WARM, Chart, chart
 from nbtune._source import source
-from nbtune.questions._words import lower_is_better, named, value
+from nbtune.questions._words import is_share, lower_is_better, named, value
 
 if TYPE_CHECKING:
     from nbtune.questions.sweep import Sweep
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _PANELS = 6
+_LEAST = 0.1  # of a share, from the lightest to the darkest colour
 _IN = 0.47  # of a cell, from its middle to its frame
 
 
@@ -29,13 +30,23 @@ def draw(sweep: Sweep) -> Chart:
     width = 1.5 + len(kinds) * max(2.5, 0.8 * len(lrs))
     figure, axes = chart(sweep.sentence, width, 1.4 + 0.55 * max(2, len(wds)), ncols=len(kinds), squeeze=False)
     firsts = [result.first for result in sweep.results if math.isfinite(result.first)]
-    span = (min(firsts), max(firsts)) if firsts else (0.0, 1.0)
+    span = _span(firsts, sweep.metric)
     shown: Any = None
     for kind, ax in zip(kinds, axes[0], strict=True):
         shown = _panel(ax, sweep, kind, lrs, wds, span)
     epochs = f"{sweep.short} epoch{'s' if sweep.short > 1 else ''}"
     figure.colorbar(shown, ax=list(axes[0]), label=f"{sweep.metric} after {epochs}")
     return figure
+
+
+def _span(values: list[float], metric: str) -> tuple[float, float]:
+    """The ends of the colours. Shares have ten points at least: a few items must not look like all the difference."""
+    if not values:
+        return (0.0, 1.0)
+    low, high = min(values), max(values)
+    if is_share(metric) and high - low < _LEAST:
+        return (low, low + _LEAST) if lower_is_better(metric) else (high - _LEAST, high)
+    return (low, high)
 
 
 def _panel(ax: Any, sweep: Sweep, kind: Any, lrs: list[Any], wds: list[Any], span: tuple[float, float]) -> Any:

@@ -88,6 +88,8 @@ class Sweep:
             noise = "one seed each tells no noise" if others else "one seed tells no noise"
         else:
             noise = f"{tied} of the {others} others {'is' if tied == 1 else 'are'} within the noise of it"
+            early = sum(result.tied and result.epochs < top.epochs for result in self.results)
+            noise += f" ({early} of them after fewer epochs)" if early else ""
         chosen = " Chosen and measured on the same items, so it flatters." if others else ""
         return (
             f"Best of {len(self.results)} on validation: {top.words}, {self.metric} {span(self.metric, top.estimate)} "

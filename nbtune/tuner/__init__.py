@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nbtune.tuner.card import card
+from nbtune.tuner.checks import check_limits
 from nbtune.tuner.questions import Questions
 from nbtune.tuner.verbs import untold, verb
 
@@ -71,6 +73,27 @@ class Tuner(Questions):
         """The last report on each set of data that is of the model as it is now, the test set's first; no look."""
         return tuple(self._outcomes.of_now())
 
+    @property
+    def limits(self) -> dict[str, str]:
+        """What no program can know of the model, for its card and bundle: `intended`, `not_for`, `untested`.
+
+        Texts: what it is for, what it must not be used for, on what it was never tried (after Mitchell et al., 2019).
+        Raises InputTypeError or InputError for anything else.
+
+        Example:
+            >>> import nbtune as nt
+            >>> task = nt.tasks.digits(shots=1)
+            >>> tuner = nt.Tuner(task.learner("letters", seed=0), seed=0)
+            >>> tuner.limits = {"not_for": "Reading cheques."}
+        """
+        return dict(self._limits)
+
+    @limits.setter
+    def limits(self, limits: Mapping[str, str]) -> None:
+        with self._verbs.doing("limits"):
+            self._limits = check_limits(limits)
+            self._script.put("limits", self._limits)
+
     @verb
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder (safetensors and JSON, no pickle) for `nt.load`; returns its path.
@@ -78,7 +101,7 @@ class Tuner(Questions):
         A model that task.learner did not make is loaded by `nt.load(folder, model=...)`, which needs the
         network to fill. Raises BundleError if the folder cannot be written.
         """
-        path = self._outcomes.save(folder, self._held.cut.groups, self.history)
+        path = self._outcomes.save(folder, self._held.cut.groups, self.history, self.limits)
         self._script.say("save", str(folder))
         return path
 
@@ -87,8 +110,8 @@ class Tuner(Questions):
         return str(self._script)
 
     def card(self) -> str:
-        """The model card as Markdown: data, plan, training, results, how to do it again."""
-        return card(self.learn, self.plan, self.history, self._outcomes.of_now(), self.code())
+        """The model card as Markdown: limits, data, plan, training, results, how to do it again."""
+        return card(self.learn, self.plan, self.history, self._outcomes.of_now(), self.code(), self.limits)
 
     def __repr__(self) -> str:
         return f"Tuner (seed {self.seed}): {self.plan!r} {self.history!r}"

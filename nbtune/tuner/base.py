@@ -57,6 +57,7 @@ class Base:
         self._stop = Flag()
         self._verbs = Verbs(self._stop)
         self._lr: Any = None
+        self._limits: dict[str, str] = {}
         self.curve: LRCurve | None = None  # of the last range test
         self._script = Script(learn)
         where = None if run_dir is None else str(run_dir)

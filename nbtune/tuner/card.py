@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from nbtune._display import figure
 from nbtune._version import __version__
+from nbtune.bundle.card import limit_rows
 from nbtune.evaluate import Report
 from nbtune.freeze import FreezePlan
 from nbtune.history import History
@@ -26,11 +27,13 @@ def versions() -> dict[str, str]:
     }
 
 
-def card(learn: Any, plan: FreezePlan, history: History, reports: Sequence[Report], script: str) -> str:
-    """The model card as Markdown (after Mitchell et al., 2019): data, training, results, how to repeat it."""
+def card(
+    learn: Any, plan: FreezePlan, history: History, reports: Sequence[Report], script: str, limits: Mapping[str, str]
+) -> str:
+    """The model card as Markdown (after Mitchell et al., 2019): use, data, training, results, how to repeat it."""
     origin = getattr(learn, "nbtune_origin", None)
-    title = "# Model card" if origin is None else f"# {origin.task.name}: {origin.body.name} body, fine-tuned"
-    parts = [title]
+    title = "# Model card" if origin is None else f"# {origin.task.name}: a network on the body {origin.body.name}"
+    parts = [title, "## What it is for", _markdown(["", ""], limit_rows(limits))]
     if origin is not None:
         parts += ["## Data", origin.task.objective, repr(origin.task.card), "## Pretrained body", repr(origin.body)]
     parts += ["## Training", repr(history), *([_table(history)] if len(history) else []), f"At the end: {plan!r}"]

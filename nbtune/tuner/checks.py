@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch import nn
 from nbtune._cut import Cut
 from nbtune._fastai import Callback, Learner, OptimWrapper
 from nbtune._numbers import real
+from nbtune.bundle.card import LIMITS
 from nbtune.checkpoints import holds_run
 from nbtune.errors import FreezeError, InputError, InputTypeError, TrainingError
-from nbtune.freeze import cannot_keep
 from nbtune.phases import Phase
 from nbtune.recipes import Recipe
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_groups",
     "check_kept",
     "check_learner",
+    "check_limits",
     "check_needed",
     "check_recipe",
     "check_run_dir",
@@ -146,11 +147,34 @@ def check_recipe(recipe: Any) -> None:
         )
 
 
+def check_limits(limits: Any) -> dict[str, str]:
+    """What a card says of its limits: texts by name. Raises InputTypeError or InputError."""
+    rule = f"limits is a dictionary with texts under {', '.join(map(repr, LIMITS))}, or some of them."
+    code = 'tuner.limits = {"intended": "...", "not_for": "...", "untested": "..."}'
+    if not isinstance(limits, Mapping):
+        likely = "one text for all three."
+        raise InputTypeError(f"limits = {limits!r:.60}", rule=rule, likely=likely, next=code)
+    for name, text in limits.items():
+        if name not in LIMITS:
+            raise InputError(
+                f"limits with {name!r}.", rule=rule, likely="another name for one of the three.", next=code
+            )
+        if not isinstance(text, str) or not text.strip():
+            likely = "a place that was left open: leave the name out, and the card says that it is not stated."
+            raise InputError(f"limits[{name!r}] = {text!r:.60}", rule=rule, likely=likely, next=code)
+    return dict(limits)
+
+
 def check_kept(phase: Phase, cut: Cut) -> None:
     """Raise InputError where a phase asks for kept features, and nothing is still."""
     asked = f"views={phase.views}" if phase.views > 1 else f'cache="{phase.cache}"'
     if (phase.cache in ("on", "half") or phase.views > 1) and not cut.first:
-        raise cannot_keep("Nothing is still, so there is nothing to keep.", asked)
+        raise InputError(
+            f"Nothing is still, and {asked} was asked.",
+            rule="features are kept of what is still, and nothing is.",
+            likely="a Tuner that was not frozen, or was unfrozen since.",
+            next=f"tuner.freeze() first; or the fit without {asked}.",
+        )
 
 
 def no_recipe() -> TrainingError:

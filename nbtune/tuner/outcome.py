@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,11 @@ class Outcomes:
         found = {made.data: made for state, made in self._reports if state == now}
         return sorted(found.values(), key=lambda made: made.data != TEST)
 
-    def save(self, folder: str | Path, groups: tuple[Group, ...], history: History) -> Path:
+    def save(self, folder: str | Path, groups: tuple[Group, ...], history: History, limits: Mapping[str, str]) -> Path:
         """Write a bundle, with the metrics on the test set where they are of this state."""
+        parts = self._parts()
+        if limits:
+            parts = {**parts, "task_card": {**parts["task_card"], "limits": dict(limits)}}
         test = [made for made in self.of_now() if made.data == TEST]
         return bundle.save(
             folder,
@@ -65,7 +68,7 @@ class Outcomes:
             groups=groups,
             history=history.rows,
             metrics=test[0].metrics if test else None,
-            **self._parts(),
+            **parts,
         )
 
     def predict(self, items: Any, batch_size: int) -> Any:
