@@ -344,6 +344,47 @@ def test_paths_that_are_no_folders_say_what_there_is(tmp_path: Path) -> None:
     assert isinstance(nt.tasks.from_folder(root).train.x, Files)
 
 
+def test_a_function_that_gives_no_value_is_what_is_wrong_and_not_the_files(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pics")
+    for name in ("group", "time"):
+        with pytest.raises(InputError, match=f"{name}= gave None for all 12 files") as error:
+            nt.tasks.from_folder(root, **{name: lambda path: None}, broken="skip")  # type: ignore[arg-type]
+        assert "without a return" in error.value.likely
+        assert f"{name}=lambda path:" in error.value.next
+        some: Any = {name: lambda path: None if path.stem == "5" else int(path.stem)}
+        with pytest.raises(InputError, match=f"2 × no {name} from the function {name}=: a/5.png, b/5.png") as error:
+            nt.tasks.from_folder(root, **some)
+        assert "no return in one of its ways, or does not know these files" in error.value.likely
+        assert error.value.next.startswith("a value from the function for these files too")
+        assert set(nt.tasks.from_folder(root, **some, broken="skip").card.skipped) == {"a/5.png", "b/5.png"}
+
+
+def test_a_folder_too_deep_is_led_to_the_one_above_unless_a_table_names_its_pictures(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pics", "abc")
+    (root / "a" / "notes.txt").write_text("bought in May")
+    with pytest.raises(InputError, match="no folder of a class") as error:
+        nt.tasks.from_folder(root / "a")
+    assert "the folder of one class instead of the one above it, which holds a, b, c." in error.value.likely
+    assert error.value.next == f"from_folder({str(root)!r})"
+    assert len(nt.tasks.from_folder(root).vocab) == 3
+    (root / "a" / "table.csv").write_text("file,label\n0.png,x\n")
+    with pytest.raises(InputError) as error:
+        nt.tasks.from_folder(root / "a")
+    assert error.value.next == f"from_folder({str(root / 'a')!r}, labels='table.csv')"
+
+
+def test_a_lone_folder_of_pictures_is_not_led_to_one_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = class_folders(tmp_path / "pics", "a")
+    with pytest.raises(InputError) as error:
+        nt.tasks.from_folder(root / "a")
+    assert error.value.next == f"a folder below {str(root / 'a')!r} for each class"
+    class_folders(root, "ab")
+    monkeypatch.chdir(root / "a")
+    with pytest.raises(InputError) as error:
+        nt.tasks.from_folder(".")
+    assert error.value.next == f"from_folder({str(root)!r})"
+
+
 @pytest.mark.parametrize("target", ["pictures", "other", "gone"])
 def test_a_link_that_leads_to_no_folder_is_told_with_where_it_leads(target: str, tmp_path: Path) -> None:
     os.symlink(target, tmp_path / "pictures")

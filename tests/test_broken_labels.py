@@ -88,6 +88,43 @@ def test_columns_that_cannot_be_learnt_from_are_refused(kind: str) -> None:
     assert "odd" in error.value.given
 
 
+DATES: dict[str, tuple[list[Any], str]] = {
+    "day first": ([f"{day:%d.%m.%Y}" for day in pd.date_range("2020", periods=40)],
+                  "df['odd'] = pd.to_datetime(df['odd'], dayfirst=True), then time='odd' or df['odd'].dt.month"),
+    "year first": ([f"{day:%Y-%m-%d}" for day in pd.date_range("2020", periods=40)],
+                   "time='odd'; or df['odd'] = pd.to_datetime(df['odd']), then df['odd'].dt.month"),
+    "some twice": ([f"{day:%d/%m/%Y}" for day in pd.date_range("2020-01-10", periods=25)] + ["13/01/2020"] * 15,
+                   "pd.to_datetime(df['odd'], dayfirst=True), then"),
+    "with gaps": ([None] * 9 + [f"{day:%d %b %Y}" for day in pd.date_range("2020", periods=31)],
+                  "df['odd'] = pd.to_datetime(df['odd']), then"),
+    "with words": ([f"{day:%d.%m.%Y}" for day in pd.date_range("2020", periods=37)] + ["?"] * 3,
+                   "pd.to_datetime(df['odd'], dayfirst=True, errors='coerce'), then"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_a_column_of_dates_as_text_is_refused_as_times_are(kind: str) -> None:
+    values, better = DATES[kind]
+    with pytest.raises(InputTypeError, match="column 'odd' holds times as text") as error:
+        nt.tasks.from_frame(FRAME.assign(odd=values), y="y")
+    assert better in error.value.next
+    assert error.value.likely.startswith("the moment of a row")
+    frame = FRAME.assign(odd=values)
+    exec(error.value.next.removeprefix("time='odd'; or ").split(", then")[0], {"df": frame, "pd": pd})
+    assert pd.api.types.is_datetime64_any_dtype(frame["odd"])
+
+
+def test_few_dates_dates_that_are_called_categories_and_texts_that_look_like_them_are_categories() -> None:
+    days = [f"{day:%d.%m.%Y}" for day in pd.date_range("2020", periods=30)]
+    few, many, codes = days[:10] * 4, days + days[:10], [f"{at % 30}.1.{at % 30}" for at in range(40)]
+    for values, options in ((few, {}), (many, {"categories": ["odd"]}), (codes, {})):
+        task = nt.tasks.from_frame(FRAME.assign(odd=values), y="y", **options)  # type: ignore[arg-type]
+        assert task.train.x.cats == ("odd",)
+    with pytest.raises(InputError) as error:
+        nt.tasks.from_frame(FRAME.assign(odd=[f"note {at}" for at in range(40)]), y="y")
+    assert error.value.likely == "a name, a number of a person, or a free text."
+
+
 def test_a_label_among_its_inputs_and_missing_columns_are_refused() -> None:
     with pytest.raises(InputError, match="x holds 'y', which is y"):
         nt.tasks.from_frame(FRAME, x=["x", "y"], y="y")

@@ -6,9 +6,15 @@ from collections.abc import Mapping
 
 from nbtune.errors import InputError
 
-__all__ = ["by_reason", "check_broken", "settle"]
+__all__ = ["UNKNOWN", "by_reason", "check_broken", "settle"]
 
 _SHOWN = 5  # offenders of a kind that a message names
+# Reasons for items that cannot be split: of a function of paths, and of a column with its likely cause.
+UNKNOWN = {"group": "no group from the function group=", "time": "no time from the function time="}
+UNSPLIT = {
+    "no group": "rows of which the patient, site or other group was never noted.",
+    "no time": "rows without a date.",
+}
 
 
 def check_broken(broken: object) -> bool:
@@ -38,10 +44,14 @@ def by_reason(offenders: Mapping[str, str]) -> str:
 def settle(offenders: Mapping[str, str], n: int, skip: bool, call: str) -> dict[str, str]:
     """The offenders, to be left out. Raises InputError with their list unless they may be."""
     if offenders and not skip:
+        reasons = set(offenders.values())
+        split = {*UNSPLIT, *UNKNOWN.values()} & reasons
         raise InputError(
             f"{len(offenders):,} of {n:,} items cannot be used. {by_reason(offenders)}.",
-            rule="every item can be read and has a label.", likely=_likely(set(offenders.values())),
-            next=f'{call}(..., broken="skip") leaves them out and lists them in task.card.skipped',
+            rule=f"every item can be read and has a label{', and what it is split by' if split else ''}.",
+            likely=_likely(reasons),
+            next=("a value from the function for these files too; or " if reasons & {*UNKNOWN.values()} else "")
+            + f'{call}(..., broken="skip") leaves them out and lists them in task.card.skipped',
         )  # fmt: skip
     return dict(offenders)
 
@@ -60,4 +70,6 @@ def _likely(reasons: set[str]) -> str:
         return "a copy or a download that broke off."
     if "megapixels" in text:
         return "a scan or a map, or a file made to fill the memory."
+    for reason in reasons & {*UNKNOWN.values(), *UNSPLIT}:
+        return UNSPLIT.get(reason, "the function has no return in one of its ways, or does not know these files.")
     return "files of another kind among the pictures."

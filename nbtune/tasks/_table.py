@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError, nearest
+from nbtune.tasks._dates import fix_of_column, is_date, options_for, order_note, year_first
 
 __all__ = ["columns_of"]
 
 _NAMES = 20  # distinct texts from which a column with one for every row is taken for a name
+_DATED = 0.9  # share of dates from which a column of text is taken for dates
 _NAMED = 6  # columns with gaps that a note names
 Columns = tuple[tuple[str, ...], tuple[str, ...], pd.DataFrame, list[str]]
 
@@ -19,7 +21,8 @@ def columns_of(frame: pd.DataFrame, categories: Sequence[str]) -> Columns:
     """Names of categorical and of numeric columns, the columns as text and float, and notes.
 
     Raises:
-        InputError, InputTypeError: no column, mixed types, dates, names that differ in every row, or no values.
+        InputError, InputTypeError: no column, mixed types, dates (as text too), names that differ in every row, or
+            no values.
     """
     if not len(frame.columns):
         raise InputError(
@@ -56,13 +59,34 @@ def _is_category(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column) and not isinstance(column.dtype, pd.CategoricalDtype):
         return False
     if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_timedelta64_dtype(column):
-        raise InputTypeError(
-            f"column {column.name!r} holds times.", rule="columns of a table are numbers or categories.",
-            likely="the moment of a row, which splits by time, or from which numbers are to be made.",
-            next=f"time={column.name!r}; or df[{column.name!r}].dt.hour and the like as columns",
-        )  # fmt: skip
+        raise _times(f"column {column.name!r} holds times.", f"time={column.name!r}; or", column.name)
     _check_mixed(column)
+    _check_dates(column)
     return True
+
+
+def _times(given: str, first: str, name: object) -> InputTypeError:
+    return InputTypeError(
+        given, rule="columns of a table are numbers or categories.",
+        likely="the moment of a row, which splits by time, or from which numbers are to be made.",
+        next=f"{first} df[{name!r}].dt.month, .dt.hour and the like as columns",
+    )  # fmt: skip
+
+
+def _check_dates(column: pd.Series) -> None:
+    """Raise for a column of text that holds dates: as a category each day would be a kind of its own."""
+    known = column.dropna()
+    if isinstance(column.dtype, pd.CategoricalDtype) or not known.map(lambda one: isinstance(one, str)).all():
+        return
+    dates = {text: is_date(text) for text in known.unique()}
+    if len(dates) <= _NAMES or float(known.map(dates).mean()) < _DATED:
+        return
+    shown, name = next(text for text, date in dates.items() if date), column.name
+    zones = {moment and moment.tzinfo is None for moment in map(year_first, dates)}
+    ready = None not in zones and len(zones) == 1  # text that time= takes as it is
+    line = fix_of_column(name)("to_datetime", options_for(known)) + order_note(list(dates))
+    first = f"time={name!r}; or {line}, then" if ready else f"{line}, then time={name!r} or"
+    raise _times(f"column {name!r} holds times as text, such as {shown!r:.40}.", first, name)
 
 
 def _check_mixed(column: pd.Series) -> None:

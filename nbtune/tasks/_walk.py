@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbtune.errors import InputError, MissingFileError
 
-__all__ = ["SUFFIXES", "Walk", "existing_folder", "walk"]
+__all__ = ["SUFFIXES", "Walk", "existing_folder", "folders_of_pictures", "walk"]
 
 SUFFIXES = frozenset(
     [
@@ -78,6 +78,24 @@ def _enter(found: Walk, folder: Path, above: tuple[str, ...]) -> None:
             found.files.append(path)
         else:
             found.others[path.suffix.lower() or "no suffix"] += 1
+
+
+def folders_of_pictures(above: Path) -> list[str]:
+    """Names of the folders in `above` that hold a picture themselves; those that may not be read are left out."""
+    try:
+        with os.scandir(above) as entries:
+            inside = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_dir())
+        return [name for name in inside if _holds_picture(above / name)]
+    except OSError:
+        return []
+
+
+def _holds_picture(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(Path(entry.name).suffix.lower() in SUFFIXES for entry in entries)
+    except OSError:
+        return False
 
 
 def existing_folder(path: object) -> Path:

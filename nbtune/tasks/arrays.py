@@ -13,6 +13,7 @@ from nbtune.errors import InputError, InputTypeError
 from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
+from nbtune.tasks._dates import read_times
 from nbtune.tasks.frame import rows_of
 from nbtune.tasks.splits import Aside
 from nbtune.tasks.targets import as_columns
@@ -49,6 +50,8 @@ def from_arrays(
     values = as_columns(y)
     _check_lengths(array, values, {"group": group, "time": time, "split": split})
     values = _named(values, vocab)
+    if time is not None:
+        time = read_times(time, "time", lambda made, options: f"time=pd.{made}(time{options})")
     code = written("from_arrays", "x, y", {"columns": columns, "vocab": vocab, **options})
     if array.ndim == 2:
         return build(_rows(array, values, columns, (group, time, split), code), given)

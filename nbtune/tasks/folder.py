@@ -11,12 +11,15 @@ import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError
 from nbtune.interrupts import imports_whole
+from nbtune.tasks._broken import UNKNOWN
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
 from nbtune.tasks._csv import read_table
+from nbtune.tasks._dates import read_times
 from nbtune.tasks._given import NAMES
+from nbtune.tasks._labels import missing
 from nbtune.tasks._pictures import looked_at
-from nbtune.tasks._walk import Walk, existing_folder, walk
+from nbtune.tasks._walk import Walk, existing_folder, folders_of_pictures, walk
 from nbtune.tasks.frame import pictures_of
 from nbtune.tasks.splits import Aside
 from nbtune.tasks.task import Task
@@ -24,6 +27,7 @@ from nbtune.tasks.task import Task
 __all__ = ["from_folder"]
 
 _OWN = ("labels", "x", "y", "group", "time", "split")
+_HEAD = 65_536  # bytes of a text file that are searched for names of pictures
 
 
 @imports_whole
@@ -90,16 +94,17 @@ def _from_tree(root: Path, group: Any, time: Any, name: str, code: str) -> Sourc
     if found.others:
         kinds = ", ".join(f"{n:,} × {suffix}" for suffix, n in found.others.most_common(6))
         notes.append(f"Files that are no pictures were passed over: {kinds}.")
-    aside = Aside(
-        _called("group", group, files), _called("time", time, files), splits if nested else None, pictures.hashes
-    )
+    grouped, timed = _called("group", group, files), _called("time", time, files)
+    bad = {**_unknown("group", grouped, ids), **_unknown("time", timed, ids), **bad}
+    aside = Aside(grouped, timed, splits if nested else None, pictures.hashes)
     return Source(
         "from_folder", name, f"the folder {root.resolve().name!r}", code, pictures, pd.Series(classes, dtype=object),
         ids, aside, {**offenders, **bad}, notes,
     )  # fmt: skip
 
 
-def _called(name: str, made: Any, files: list[Path]) -> list[object] | None:
+def _called(name: str, made: Any, files: list[Path]) -> Any:
+    """What a function of a path gives for each. Raises for no function, no value at all, or text that is no time."""
     if made is None:
         return None
     if not callable(made):
@@ -109,7 +114,24 @@ def _called(name: str, made: Any, files: list[Path]) -> list[object] | None:
             likely="a column, and the labels file was not named.",
             next=f'{name}=lambda path: path.stem.split("_")[0], or labels="labels.csv"',
         )  # fmt: skip
-    return [made(file) for file in files]
+    found = [made(file) for file in files]
+    if found and all(one is None for one in found):
+        raise InputError(
+            f"{name}= gave None for all {len(files):,} files.", rule=f"{name} is a function that gives a value a path.",
+            likely="a function without a return, or one that knows none of these files.",
+            next=f'{name}=lambda path: path.stem.split("_")[0], or a return at the end of the function',
+        )  # fmt: skip
+    if name == "group":
+        return found
+    return read_times(found, "time", lambda call, options: f"return pd.{call}(text{options}) in the function of time=")
+
+
+def _unknown(name: str, found: Any, ids: list[str]) -> dict[str, str]:
+    """Files of which the function gave no value."""
+    if found is None:
+        return {}
+    gaps = missing(pd.Series(list(found), dtype=object))
+    return {one: UNKNOWN[name] for one, gap in zip(ids, gaps, strict=True) if gap}
 
 
 def _from_file(root: Path, labels: Any, columns: tuple[Any, ...], name: str | None, code: str) -> Source:
@@ -162,13 +184,32 @@ def _tables(root: Path) -> list[str]:
 
 def _flat(root: Path, found: Walk) -> InputError:
     tables = _tables(root)
+    named = [name for name in tables if _names_pictures(root / name, found.files)]
+    above = root.parent if root.name not in ("", "..") else root.resolve().parent
+    several = [name for name in folders_of_pictures(above) if name.lower() not in NAMES]
+    if named or (tables and len(several) < 2):
+        likely = "a labels file that was not named."
+        better = f"from_folder({str(root)!r}, labels={(named or tables)[0]!r})"
+    elif len(several) > 1:
+        shown = ", ".join(several[:4]) + (" …" if len(several) > 4 else "")
+        likely = f"the folder of one class instead of the one above it, which holds {shown}."
+        better = f"from_folder({str(above)!r})"
+    else:
+        likely, better = "pictures that are not sorted yet.", f"a folder below {str(root)!r} for each class"
     return InputError(
         f"{len(found.files):,} pictures in {str(root)!r} itself, and no folder of a class.",
         rule="pictures stand in a folder for each class, or a labels file says what they are.",
-        likely="a labels file that was not named." if tables
-        else "the folder of one class instead of the one above it.",
-        next=f"from_folder({str(root)!r}, labels={tables[0]!r})" if tables else f"from_folder({str(root.parent)!r})",
+        likely=likely, next=better,
     )  # fmt: skip
+
+
+def _names_pictures(table: Path, files: list[Path]) -> bool:
+    """Whether the text of a file names some of the pictures."""
+    try:
+        text = table.read_bytes()[:_HEAD].replace(b"\0", b"")  # of UTF-16 every second byte is one
+    except OSError:
+        return False
+    return any(file.name.encode() in text for file in files)
 
 
 def _no_pictures(root: Path, found: Walk) -> InputError:

@@ -14,6 +14,7 @@ from nbtune.errors import InputError, InputTypeError, nearest
 from nbtune.interrupts import imports_whole
 from nbtune.tasks._build import Source, build
 from nbtune.tasks._choices import Choices, options_of, written
+from nbtune.tasks._dates import fix_of_column, read_times
 from nbtune.tasks._pictures import looked_at
 from nbtune.tasks._table import columns_of
 from nbtune.tasks._walk import SUFFIXES
@@ -44,7 +45,8 @@ def from_frame(
     `x=None`: every column that is not otherwise named. Text and switches are categories, numbers are numbers, and
     `categories` names numbers that are codes; missing values are allowed in both. `y`: a column of classes or of
     numbers, of lists of labels, or several columns. `group` keeps patients or sites in one split, `time` tests the
-    latest, `split` names given splits (train, valid, test; or True for valid); else splits are stratified.
+    latest (numbers, datetimes, or text with the year first), `split` names given splits (train, valid, test; or True
+    for valid); else splits are stratified.
 
     `options`: `target` ("single", "multi", "regression"), `metrics` and `objective`, proposed with a reason where
     not given; `label_delim` separates labels in a text; `valid=0.2`, `test=0.2`, `seed=0`; `leave_out` classes;
@@ -89,7 +91,7 @@ def pictures_of(
     frame, names, values = frame[first], names[first], values[first]
     ids = names.tolist()
     pictures, bad, said_of = looked_at([root / one for one in ids], ids)
-    known = replace(_asides(frame, aside), hashes=pictures.hashes)
+    known = replace(_asides(frame, aside, call), hashes=pictures.hashes)
     return Source(call, name, said, code, pictures, values.reset_index(drop=True), ids, known, {**bad, **offenders},
                   [*notes, *said_of])  # fmt: skip
 
@@ -119,7 +121,7 @@ def rows_of(
         notes.append("The frame's index has duplicates: rows are named by their place.")
     rows = Rows(inputs.reset_index(drop=True), cats, conts)
     return Source(call, name, f"a table of {len(frame):,} rows and {len(chosen)} columns", code, rows,
-                  values.reset_index(drop=True), ids, _asides(frame, aside), {}, notes)  # fmt: skip
+                  values.reset_index(drop=True), ids, _asides(frame, aside, call), {}, notes)  # fmt: skip
 
 
 def column_of(frame: pd.DataFrame, name: Any, word: str) -> Any:
@@ -140,13 +142,22 @@ def _labels(frame: pd.DataFrame, y: Any) -> pd.Series | pd.DataFrame:
     return frame[[column_of(frame, one, "y") for one in y]]
 
 
-def _asides(frame: pd.DataFrame, columns: tuple[Any, ...]) -> Aside:
-    """The columns of group, time and split."""
+def _asides(frame: pd.DataFrame, columns: tuple[Any, ...], call: str) -> Aside:
+    """The columns of group, time and split. Raises InputError for times that are text and do not sort."""
     group, time, split = (
         None if column is None else frame[column_of(frame, column, word)].to_numpy()
         for column, word in zip(columns, ("group", "time", "split"), strict=True)
     )
-    return Aside(group, time, split)
+    return Aside(group, None if time is None else _times(time, columns[1], call), split)
+
+
+def _times(values: Any, column: Any, call: str) -> Any:
+    line = fix_of_column(column)
+    if call != "from_folder":
+        return read_times(values, f"time={column!r}", line)
+    return read_times(values, f"time={column!r}", lambda made, options: (
+        f"df = pd.read_csv(...); {line(made, options)}; then nt.tasks.from_frame(df, x=..., y=..., folder=...)"
+    ))  # fmt: skip
 
 
 def _named_twice(names: pd.Series, values: pd.Series | pd.DataFrame) -> dict[str, str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from nbtune.errors import InputError, InputTypeError
 from nbtune.tasks._given import read_given
+from nbtune.tasks._groups import check_groups, larger_shares, parts_of, too_few_groups
 from nbtune.tasks.targets import Target
 
 __all__ = ["Aside", "Plan", "check_share", "components", "plan_split", "strata"]
@@ -66,10 +67,16 @@ def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float
     """Draw the splits in `shares` from `places`; the rest trains."""
     if aside.time is not None:
         return _by_time(aside, places, shares)
+    scarce, together = {}, places
+    if aside.group is not None:
+        together = components(aside.take(places), len(places))
+        scarce = check_groups(target.take(places), together, shares)
     found, rest, left = {}, places, 1.0
     for number, (name, share) in enumerate(shares.items()):
-        chosen = _one(target.take(rest), aside.take(rest), share / left, seed + number, len(shares) - number)
+        chosen = _one(target.take(rest), aside.take(rest), share / left, (seed + number) % 2**32, len(shares) - number)
         found[name], rest, left = rest[chosen], np.delete(rest, chosen), left - share
+    if scarce and set(np.unique(target.y[np.setdiff1d(places, rest)])) - set(np.unique(target.y[rest])):
+        raise too_few_groups(scarce, target.take(places), together, len(shares) + 1)
     how = (
         "stratified by class"
         if target.kind == "single"
@@ -115,16 +122,9 @@ def _stratified(codes: Places, share: float, seed: int, each: bool) -> Places:
 def _grouped(codes: Places, together: Places, share: float, seed: int) -> Places:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = max(2, round(1 / share))
-    count = len(np.unique(together))
-    if count < folds:
-        raise InputError(
-            f"{count} groups for a split into {folds} parts.",
-            rule="a group is in one split, so there are at least as many groups as parts.",
-            likely="another column than the one that names patients or sites.",
-            next=f"valid={max(0.34, 1 / max(2, count)):.2g}, test={max(0.34, 1 / max(2, count)):.2g}, "
-            "or group= with a finer column",
-        )  # fmt: skip
+    folds = parts_of(share)
+    if len(np.unique(together)) < folds:
+        raise larger_shares(len(np.unique(together)), folds)
     from warnings import catch_warnings, simplefilter
 
     with catch_warnings():  # of rare classes: where one is missing, that is said by ourselves
