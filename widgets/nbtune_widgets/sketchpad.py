@@ -195,7 +195,9 @@ class Sketchpad(Panel):
             card = {} if origin is None else {"objective": origin.task.objective, **origin.task.card.as_dict()}
         else:
             card = self.model.card
-        objective, note = (str(card.get(name) or "").strip().rstrip(".") for name in ("objective", "note"))
+        objective, note = (str(card.get(name) or "") for name in ("objective", "note"))
+        note = note.partition("Edited:")[0]  # which labels were mended says nothing of what the pictures are like
+        objective, note = (text.strip().rstrip(".") for text in (objective, note))
         data = f" ({note})" if note else ""
         return objective, (
             f"What is drawn or dropped here may be of another kind than the pictures it learnt from{data}: expect more "
