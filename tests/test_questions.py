@@ -336,3 +336,14 @@ def test_an_item_that_cannot_be_read_is_named_and_leaves_the_learner() -> None:
     assert "cannot be read" in caught.value.likely
     assert "next(iter(" in caught.value.next
     assert differing(before, state(learn)) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "span"),
+    [([0.73, 0.755], "accuracy", (0.655, 0.755)), ([0.2, 0.9], "accuracy", (0.2, 0.9)), ([], "accuracy", (0.0, 1.0)),
+     ([0.10, 0.12], "error_rate", (0.10, 0.20)), ([1.0, 1.01], "mae", (1.0, 1.01))],
+)  # fmt: skip
+def test_a_few_items_are_not_painted_as_all_the_difference(values: Any, metric: str, span: Any) -> None:
+    from nbtune.questions.map import _span
+
+    assert _span(values, metric) == pytest.approx(span)

@@ -275,3 +275,11 @@ def test_a_model_of_a_table_is_refused_with_its_line() -> None:
     rows = nt.Tuner(nt.tasks.from_frame(table("wine"), y="target").learner("tabular", seed=0), seed=0)
     with pytest.raises(InputTypeError, match=r"tuner.predict\(df\)"):
         Sketchpad(rows)
+
+
+def test_the_note_says_what_its_pictures_are_like_and_not_which_labels_were_mended() -> None:
+    marks = [["train", TASK.train.ids[0], "label", TASK.vocab[(TASK.train.y[0] + 1) % 10]]]
+    tuner = nt.Tuner(TASK.edited(marks).learner("letters", seed=0), seed=0)
+    note = Sketchpad(tuner).look()["note"]
+    assert "counts of ink" in note
+    assert "Edited" not in note
