@@ -62,7 +62,7 @@ def scratch(task: Task, seed: int) -> float:
 
 def probe(task: Task, seed: int) -> float:
     """The head alone."""
-    return _run(task, seed, recipes.linear_probe(HEAD["head_epochs"], lr=HEAD["head_lr"], wd=WD, keep="last"))
+    return _run(task, seed, recipes.linear_probe(HEAD["head_epochs"], wd=WD, keep="last"))
 
 
 def tuned(task: Task, seed: int) -> float:

@@ -21,8 +21,10 @@ __all__ = [
     "probe_then_finetune",
 ]
 
-# Rates where none is given: the head on a still body, and everything from the input to the head.
-DEFAULT_HEAD: float = 1e-3
+# Rates where none is given: the head alone on a still body, and everything from the input to the head. Nothing follows
+# a head alone, so it is to be trained out: 20 epochs at 1e-3 leave its log loss 1.6 to 3 times as high as at 5e-3 (at
+# 1 to 50 digits a class, on validation items), with the same accuracy.
+DEFAULT_HEAD: float = 5e-3
 DEFAULT_BODY: slice = slice(1e-4, 1e-3)
 
 
@@ -39,7 +41,7 @@ def probe_then_finetune(
     head_epochs: int = 20,
     body_epochs: int = 30,
     *,
-    head_lr: Any = DEFAULT_HEAD,
+    head_lr: Any = DEFAULT_BODY.stop,
     body_lr: Any = DEFAULT_BODY,
     wd: float | None = 0.05,
     keep: str = "best",
@@ -48,7 +50,8 @@ def probe_then_finetune(
 
     A head that starts from noise distorts the body's features when both train at once (Kumar et al., 2022,
     "Fine-Tuning can Distort Pretrained Features"). The still phase sees the items without augmentation, so
-    that its many epochs cost about one. Rates and weight decay were chosen on the digits' validation split.
+    that its many epochs cost about one, and the head learns at the rate at which it goes on. Rates and weight
+    decay were chosen on the digits' validation split.
     """
     first, second = _passes(head_epochs, "head_epochs", 20), _passes(body_epochs, "body_epochs", 30)
     head = Phase(first, first=-1, lr=_lr(head_lr, "head_lr"), wd=wd, augment=False)

@@ -486,6 +486,7 @@ def test_compare_refuses_other_items(digits: SimpleNamespace, other: str) -> Non
     with pytest.raises(InputError, match="different items") as caught:
         first.compare(report(probs, y, names, items=items))
     four_parts(caught.value)
+    assert "such as task.valid" in str(caught.value)
 
 
 def test_compare_refuses_other_values(digits: SimpleNamespace) -> None:

@@ -64,6 +64,7 @@ def test_a_tasks_learner_and_a_whole_recipe() -> None:
     time = next(one.seen for one in result.findings if one.about == "time")
     assert "phase 1 (3 epochs from head)" in time
     assert "phase 2 (5 epochs from stem)" in time
+    assert time.endswith("by a few trial steps.")
     assert tuner.plan.still == ()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -185,7 +186,13 @@ def test_a_sweep_finds_the_better_rate_and_tells_ties() -> None:
     top = found.results[0]
     assert top.estimate.low <= top.estimate.value <= top.estimate.high
     assert len(top.scores) == 3
-    assert "within the noise" in found.sentence
+    assert "1 of the 3 others is within the noise of it" in found.sentence
+    assert "after fewer epochs" not in found.sentence
+    after = dict.fromkeys((1e-2, 1.0001e-2), 4)  # the two that tie, of which one is now broken off
+    after[next(result.setting.lr for result in found.results if result.tied)] = 2
+    early = [replace(result, epochs=after.get(result.setting.lr, result.epochs)) for result in found.results]
+    sentence = replace(found, results=tuple(early)).sentence
+    assert "1 of the 3 others is within the noise of it (1 of them after fewer epochs)" in sentence
 
 
 def test_a_rate_that_diverges_comes_last() -> None:

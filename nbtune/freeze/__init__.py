@@ -19,7 +19,7 @@ from nbtune.freeze.hold import Hold, reinitialise
 from nbtune.freeze.plan import FreezePlan, FreezeProof, groups_of, plan_of
 from nbtune.groups import index_of
 
-__all__ = ["FreezePlan", "FreezeProof", "Hold", "Still", "cannot_keep", "groups_of", "plan_of", "reinitialise"]
+__all__ = ["FreezePlan", "FreezeProof", "Hold", "Still", "groups_of", "plan_of", "reinitialise"]
 
 
 class Still(OwnCallback):

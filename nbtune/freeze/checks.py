@@ -41,15 +41,11 @@ def check_cache(cache: Any) -> str:
     return str(cache)
 
 
-def cannot_keep(why: str, asked: str = 'cache="on"') -> InputError:
-    """What was asked for needs kept features, and there can be none."""
-    if "views" in asked:
-        instead = "leave views out: the fit then trains live where it must."
-    else:
-        instead = 'cache="auto", which trains live where it must; or augment=False.'
+def cannot_keep(why: str) -> InputError:
+    """Kept features were insisted on, and there can be none."""
     return InputError(
-        f"{asked} for a fit that cannot be fed from kept features: {why}",
+        f'cache="on" for a fit that cannot be fed from kept features: {why}',
         rule="the still part runs first, the items reach it unchanged, and nothing else needs the input.",
         likely="augmentation, mixup, or a cut in the middle of a skip connection.",
-        next=instead,
+        next='cache="auto", which trains live where it must; or augment=False.',
     )

@@ -48,7 +48,7 @@ class Rating(Freezing):
         """The table group × learning rate that `lr` means under the present plan.
 
         `lr`: a number, `slice(lo, hi)`, `nbtune.rates.decay(top, factor)`, one per group, a dict by group
-        name, or an LRCurve. None: `tuner.lr` if set, or 1e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
+        name, or an LRCurve. None: `tuner.lr` if set, or 5e-3 for the head on a still body, else `slice(1e-4, 1e-3)`.
         Raises InputError or InputTypeError for anything that does not fit the groups.
         """
         given = self.lr if lr is None else lr
