@@ -60,15 +60,24 @@ def test_every_class_is_in_every_split_by_its_share(counts: list[int], valid: fl
 
 
 def test_the_highest_seed_draws_too() -> None:
-    assert nt.tasks.from_frame(frame(), x=["x"], y="y", seed=2**32 - 1).card.split.endswith("seed 4294967295.")
+    assert "seed 4294967295 (" in nt.tasks.from_frame(frame(), x=["x"], y="y", seed=2**32 - 1).card.split
 
 
 def test_the_seed_draws_and_the_card_says_so() -> None:
     df = frame()
     one, same, other = (nt.tasks.from_frame(df, x=["x"], y="y", seed=seed) for seed in (1, 1, 2))
     assert one.card.split_digest == same.card.split_digest != other.card.split_digest
-    assert one.card.split == "Stratified by class, seed 1."
+    assert one.card.split == "Stratified by class, seed 1 (test: the same for every seed)."
     assert one.card.class_counts == {"k0": 24, "k1": 24, "k2": 24}
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([{}, {"group": "who"}, {"time": "day"}]))
+@settings(max_examples=20)
+def test_a_test_split_is_the_same_for_every_seed(seed: int, by: dict[str, str]) -> None:
+    df = frame()
+    first, other = (nt.tasks.from_frame(df, x=["x"], y="y", seed=seed, **by) for seed in (0, seed))
+    assert first.test.ids == other.test.ids
+    assert not set(first.test.ids) & {*other.train.ids, *other.valid.ids}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -33,6 +33,10 @@ def _interval(function: Callable[[Any], Any]) -> str | None:
             return "numpy's std divides by n; for a sample it is n - 1: std(ddof=1)."
         if abs(found - 1.96 * error) < 1e-4:
             return "1.96 holds for many differences; for few the factor is larger, from Student's t."
+        if abs(found - 1.96 * error * np.sqrt((len(sample) - 1) / len(sample))) < 1e-4:
+            return "std() divides by n and not by n - 1; and for few differences the factor is larger than 1.96."
+        if abs(found - stats.t.ppf(0.95, len(sample) - 1) * error) < 1e-6:
+            return "that is the 90 % interval: 0.95 leaves 5 % above it; take 0.975."
         if abs(found - half) > 1e-6:
             return f"around the mean of {sample.tolist()} yours is ± {found:.4f}, and t gives ± {half:.4f}."
     return None
@@ -66,8 +70,8 @@ def _inside(sweep: Sweep) -> str | None:
     if len(sweep.results) < 8:
         return f"{len(sweep.results)} settings were looked at; 8 or more were asked for."
     rates = sorted({float(result.setting.lr) for result in sweep.results})
-    if rates[-1] / rates[0] < 100 * (1 - 1e-9):
-        return f"the rates span a factor of {rates[-1] / rates[0]:.3g}; let them span 100 or more."
+    if rates[-1] / rates[0] < 1000 * (1 - 1e-9):
+        return f"the rates span a factor of {rates[-1] / rates[0]:.3g}; let them span 1000 or more."
     best = float(sweep.best["lr"])
     if best in (rates[0], rates[-1]):
         end, way = ("lowest", "lower") if best == rates[0] else ("highest", "higher")
@@ -77,10 +81,10 @@ def _inside(sweep: Sweep) -> str | None:
 
 inside = Exercise(
     name="refine.inside",
-    question="Make a sweep of 8 settings or more over rates that span a factor of 100, the best of them inside.",
+    question="Make a sweep of 8 settings or more over rates that span a factor of 1000, the best of them inside.",
     takes=a("what tuner.sweep(...) gives", Sweep),
     look=_inside,
-    right="both sides of the best were seen to be worse, so that there is no reason to look further.",
+    right="the best is not at an end of what you tried. What was dropped early was worse after few epochs only.",
     hints=(
         "tuner.sweep takes lrs and wds; every combination is a setting.",
         "Rates are spread by factors: 1e-5, 1e-3, 1e-1 and so on. Is one clearly too low, one clearly too high?",

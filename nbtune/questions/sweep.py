@@ -11,7 +11,7 @@ from statistics import fmean, variance
 from typing import Any
 
 from nbtune._cut import Cut
-from nbtune._display import Chart, html_table, html_value, seconds
+from nbtune._display import Chart, counted, html_table, html_value, seconds
 from nbtune._fastai.feed import Stopped
 from nbtune._numbers import whole
 from nbtune.cache import Store
@@ -37,7 +37,7 @@ class Result:
     scores: tuple[float, ...]  # the metric after those, one a seed; nan where the loss was not finite
     first: float  # the metric after the shortest runs, which every setting made with the same seed
     estimate: Estimate  # mean with the 95 % interval that the seed makes; limits nan for a single seed
-    tied: bool  # not to be told from the best by these runs
+    tied: bool  # trained as long as the best, and not to be told from it
 
     @property
     def words(self) -> str:
@@ -58,7 +58,7 @@ class Sweep:
     planned: int  # settings asked for
     seconds: float
     partial: bool = False  # stopped before it was done
-    sd: float = field(default=math.nan)  # of the metric by seed alone, pooled over the finalists
+    sd: float = field(default=math.nan)  # of the metric by seed alone, over the settings that were trained to the end
     trained: int = 0  # epochs of training behind the weights that each run began with
 
     @property
@@ -80,22 +80,28 @@ class Sweep:
         cut = f" Stopped: {len(self.results)} of {self.planned} settings were looked at." if self.partial else ""
         if not self.results or math.isnan(self.results[0].estimate.value):
             return f"No setting was measured.{cut}"
-        top, tied = self.results[0], sum(result.tied for result in self.results[1:])
+        top = self.results[0]
         runs = f"{len(top.scores)} seeds" if len(top.scores) > 1 else "one seed"
-        epochs = f"{top.epochs} epoch{'s' if top.epochs > 1 else ''}"
-        others = len(self.results) - 1
-        if math.isnan(self.sd):
-            noise = "one seed each tells no noise" if others else "one seed tells no noise"
-        else:
-            noise = f"{tied} of the {others} others {'is' if tied == 1 else 'are'} within the noise of it"
-            early = sum(result.tied and result.epochs < top.epochs for result in self.results)
-            noise += f" ({early} of them after fewer epochs)" if early else ""
-        chosen = " Chosen and measured on the same items, so it flatters." if others else ""
+        chosen = " Chosen and measured on the same items, so it flatters." if len(self.results) > 1 else ""
         return (
             f"Best of {len(self.results)} on validation: {top.words}, {self.metric} {span(self.metric, top.estimate)} "
-            f"after {epochs} (mean of {runs}); {noise}.{chosen} {seconds(self.seconds).capitalize()}."
-            f"{went_on(self.trained)}{cut}"
+            f"after {counted(top.epochs, 'epoch')} (mean of {runs}); {self._others()}.{chosen} "
+            f"{seconds(self.seconds).capitalize()}.{went_on(self.trained)}{cut}"
         )
+
+    def _others(self) -> str:
+        """What is known of the settings that are not the best."""
+        top, others = self.results[0], self.results[1:]
+        whole = [result for result in others if result.epochs == top.epochs]
+        if math.isnan(self.sd):
+            said = "one seed each tells no noise" if others else "one seed tells no noise"
+        elif whole:
+            tied = sum(result.tied for result in whole)
+            said = f"by the seeds, {tied} of the {len(whole)} others trained as long cannot be told from it"
+        else:
+            said = "no other was trained as long"
+        dropped = len(others) - len(whole)
+        return said + (f"; not compared with it: {dropped} dropped after fewer epochs" if dropped else "")
 
     def frame(self) -> Any:
         """A pandas frame, a row a setting, best first; `low`, `high`: the 95 % limits that the seed makes."""
@@ -143,11 +149,11 @@ def sweep(
 ) -> Sweep:
     """Compare every combination of the settings by successive halving, each from the Learner's present weights.
 
-    All are trained for a few epochs, the best third for more, the last three for `epochs` with `seeds` seeds from
-    `seed` on. A run is what `tuner.fit(epochs, lr, wd=wd)` gives with that seed. `lrs`: rates in any form that
-    `fit` takes; `wds`: weight decays (None: the optimizer's own); `dropouts`: p of the dropout modules that
-    train; `batch_sizes`. The first metric of the Learner decides (the valid loss without one, and where it
-    ties), on the validation items. The Learner is as before afterwards, to the bit.
+    All are trained for a few epochs, a third for more, the last three for `epochs` with `seeds` seeds from `seed` on;
+    the best of every rate goes on before the second best of any. A run is what `tuner.fit(epochs, lr, wd=wd)` gives
+    with that seed. `lrs`: rates in any form that `fit` takes; `wds`: weight decays (None: the optimizer's own);
+    `dropouts`: p of the dropout modules that train; `batch_sizes`. The first metric of the Learner decides (the valid
+    loss without one, and where it ties), on the validation items. The Learner is as before afterwards, to the bit.
 
     Source: Jamieson & Talwalkar (2016), Non-stochastic best arm identification. Raises InputError or
     InputTypeError for values that make no sense, FreezeError where features cannot be kept.
@@ -181,22 +187,25 @@ def _value(race: Race, partial: bool, spent: float) -> Sweep:
 
 
 def _spread(race: Race) -> tuple[float, int]:
-    """The standard deviation by seed, pooled over the settings that were trained to the end, and its freedom."""
+    """The standard deviation by seed of the settings that were trained to the end, and its freedom.
+
+    Their variances are averaged. They share the seeds, and with them the order of the items, so that three settings do
+    not make three times the freedom.
+    """
     every = [race.scores(one, race.epochs) for one in race.order()]
     known = [scores for scores in every if len(scores) > 1 and all(map(math.isfinite, scores))]
-    df = sum(len(scores) - 1 for scores in known)
-    squares = sum(variance(scores) * (len(scores) - 1) for scores in known)
-    return (math.sqrt(squares / df), df) if df else (math.nan, 0)
+    if not known:
+        return math.nan, 0
+    return math.sqrt(fmean(map(variance, known))), min(map(len, known)) - 1
 
 
 def _result(race: Race, one: int, best: int, sd: float, df: int) -> Result:
-    """`tied` compares with the best's runs of the same length; a shorter run is taken to be as noisy as a whole one."""
     epochs = race.longest(one)
-    scores, same = race.scores(one, epochs), race.scores(best, epochs)
+    scores, of_best = race.scores(one, epochs), race.scores(best, race.longest(best))
     estimate = mean_of(race.metric, scores, sd, df)
     if len(scores) < 2:
         estimate = Estimate(estimate.value, math.nan, math.nan)
-    room = within(sd, df) * math.sqrt(1 / len(scores) + 1 / max(1, len(same))) if df else math.nan
-    tied = one != best and bool(same) and abs(fmean(scores) - fmean(same)) <= room + 1e-12
+    room = within(sd, df) * math.sqrt(1 / len(scores) + 1 / len(of_best)) if df else math.nan
+    tied = one != best and epochs == race.longest(best) and abs(fmean(scores) - fmean(of_best)) <= room + 1e-12
     first = race.scores(one, race.plan[0][1])
     return Result(race.settings[one], epochs, scores, first[0] if first else math.nan, estimate, tied)

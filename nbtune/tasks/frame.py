@@ -49,8 +49,9 @@ def from_frame(
     for valid); else splits are stratified.
 
     `options`: `target` ("single", "multi", "regression"), `metrics` and `objective`, proposed with a reason where
-    not given; `label_delim` separates labels in a text; `valid=0.2`, `test=0.2`, `seed=0`; `leave_out` classes;
-    `broken="skip"` leaves out what cannot be used and lists it in `task.card.skipped`; `name`, `licence`, `nature`.
+    not given; `label_delim` separates labels in a text; `valid=0.2`, `test=0.2`; `seed=0` draws who validates (the
+    test split is the same for every seed); `leave_out` classes; `broken="skip"` leaves out what cannot be used and
+    lists it in `task.card.skipped`; `name`, `licence`, `nature`.
 
     Raises:
         InputError, InputTypeError: columns, labels, files or splits that cannot be trained on, with their list.

@@ -64,7 +64,11 @@ def plan_split(target: Target, aside: Aside, *, valid: float, test: float, seed:
 
 
 def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float], seed: int) -> Plan:
-    """Draw the splits in `shares` from `places`; the rest trains."""
+    """Draw the splits in `shares` from `places`; the rest trains.
+
+    The test split is the same for every seed: reports of several seeds are then of the same items, and an item that
+    tested one model never trained another.
+    """
     if aside.time is not None:
         return _by_time(aside, places, shares)
     scarce, together = {}, places
@@ -73,7 +77,8 @@ def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float
         scarce = check_groups(target.take(places), together, shares)
     found, rest, left = {}, places, 1.0
     for number, (name, share) in enumerate(shares.items()):
-        chosen = _one(target.take(rest), aside.take(rest), share / left, (seed + number) % 2**32, len(shares) - number)
+        drawn_by = 0 if name == "test" else (seed + number) % 2**32
+        chosen = _one(target.take(rest), aside.take(rest), share / left, drawn_by, len(shares) - number)
         found[name], rest, left = rest[chosen], np.delete(rest, chosen), left - share
     if scarce and set(np.unique(target.y[np.setdiff1d(places, rest)])) - set(np.unique(target.y[rest])):
         raise too_few_groups(scarce, target.take(places), together, len(shares) + 1)
@@ -87,7 +92,8 @@ def _drawn(target: Target, aside: Aside, places: Places, shares: dict[str, float
     if aside.group is not None:
         how += f"; the {len(np.unique(np.asarray(aside.group)[places]))} groups stay together"
     nothing = np.zeros(0, dtype=np.int64)
-    said = f"{how[0].upper()}{how[1:]}, seed {seed}."
+    same = " (test: the same for every seed)" if "test" in shares else ""
+    said = f"{how[0].upper()}{how[1:]}, seed {seed}{same}."
     return Plan(rest, found.get("valid", nothing), found.get("test", nothing), said)
 
 

@@ -51,6 +51,9 @@ WRONG = {
         (lambda: around(lambda d: t(d) * d.std(ddof=1)), "single differences"),
         (lambda: around(lambda d: t(d) * d.std() / len(d) ** 0.5), "n - 1"),
         (lambda: around(lambda d: 1.96 * stats.sem(d)), "Student"),
+        (lambda: around(lambda d: 1.96 * d.std() / len(d) ** 0.5), "not by n - 1; and for few"),
+        (lambda: around(lambda d: stats.t.ppf(0.95, len(d) - 1) * stats.sem(d)), "take 0.975"),
+        (lambda: around(lambda d: stats.t.ppf(0.975, len(d)) * stats.sem(d)), "t gives"),
         (lambda: around(lambda d: stats.sem(d)), "t gives"),
         (lambda: lambda d: (np.min(d), np.max(d) + 1), "around the mean"),
         (lambda: lambda d: of_a_series(d)[::-1], "the low limit comes first"),
@@ -64,6 +67,7 @@ WRONG = {
     "inside": [
         (lambda: swept(1e-3, 1e-2), "8 or more"),
         (lambda: swept(1e-3, 2e-3, 4e-3, 8e-3), "span"),
+        (lambda: swept(3e-4, 1e-3, 3e-3, 1e-2, 3e-2), "a factor of 100; let them span 1000"),
         (lambda: swept(1e-8, 1e-7, 1e-6, 3e-3), "highest"),
         (lambda: 1e-2, "sweep"),
     ],
