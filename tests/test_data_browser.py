@@ -265,7 +265,18 @@ def test_names_are_escaped_in_what_is_saved(large: nt.Task) -> None:
     saved = browser.static()
     assert EVIL not in saved
     assert "&lt;img src=x" in saved
-    assert "data:image/" in saved
+    assert saved.count("data:image/") == 24
+    assert len(saved) < 150_000  # 24 pictures of noise, the worst that JPEG can meet
+
+
+def test_what_is_saved_has_each_label_and_what_it_is_read_as(tuner: nt.Tuner) -> None:
+    browser = nt.widgets.DataBrowser(TASK, tuner)
+    browser.show(by="loss")
+    first = browser.view["tiles"][0]
+    assert first["read"]
+    saved = browser.static()
+    assert f"<br>{first['label']}, read as {first['read']}</td>" in saved
+    assert f"<br>{first['label']}</td>" in saved
 
 
 class Odd:

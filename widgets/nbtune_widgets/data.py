@@ -16,7 +16,7 @@ from nbtune.tasks.edited import Edit, Mark
 from nbtune_widgets import tiles
 from nbtune_widgets.by_loss import ByLoss
 from nbtune_widgets.data_checks import busy_model, check, check_page, check_task, need_model, never_on_test, no_mark
-from nbtune_widgets.marks import Marks, words
+from nbtune_widgets.marks import Marks, changes, words
 from nbtune_widgets.pages import BY, ONLY, PAGE, SPLITS, Places, Shown, on_page, order, pages
 from nbtune_widgets.panel import Panel, escape, module, style
 
@@ -184,7 +184,7 @@ class DataBrowser(Panel):
             "options": {"split": [*SPLITS, "all"], "only": ONLY, "by": BY},
             "pages": pages(every), "total": len(every), "each": PAGE, "tiles": shown, "input": self._input_said,
             "model": self.model is not None, "marks": len(self._marks), "steps": self._marks.steps,
-            "edit": None if edit is None else {"sentence": edit.sentence, "rows": _changes(edit)},
+            "edit": None if edit is None else {"sentence": edit.sentence, "rows": changes(edit)},
         }  # fmt: skip
 
     def _tile(self, split: str, at: int) -> dict[str, Any]:
@@ -198,6 +198,12 @@ class DataBrowser(Panel):
             "same": ", ".join(same[:5]) + (" …" if len(same) > 5 else ""),
             "conflict": any(p.label != label for p in self._twins.get(name, ())),
         }  # fmt: skip
+
+    def _saved(self, split: str, at: int) -> tuple[str, str, dict[str, Any]]:
+        """The item's name, its label with what it is read as instead, and its picture."""
+        one = self._tile(split, at)
+        said = f"{one['label']}, read as {one['read']}" if one["read"] else one["label"]
+        return one["id"], said, tiles.drawn(getattr(self.task, split), at)
 
     def _draw(self, page: Places, as_input: bool) -> None:
         """Send the pictures of a page when another page is in view."""
@@ -232,14 +238,10 @@ class DataBrowser(Panel):
     def static(self) -> str:
         marks = self.marks
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in marks.values[:20])
-        table = f"<p>{len(marks)} marks:</p><table>{rows}</table>" if len(marks) else "<p>No marks.</p>"
-        page = [(getattr(self.task, split), at) for split, at in self._order(self._now)[:24]]
-        items = tiles.sheet([(items.ids[at], tiles.drawn(items, at)) for items, at in page])
+        said = f"{len(marks)} marks{', the first 20' if len(marks) > 20 else ''}:"
+        table = f"<p>{said}</p><table>{rows}</table>" if len(marks) else "<p>No marks.</p>"
+        items = tiles.sheet([self._saved(*place) for place in self._order(self._now)[:24]])
         return f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p>{items}{table}"
-
-
-def _changes(edit: Edit) -> Any:
-    return edit.frame().head(20)[["item", "split", "now", "what", "label"]].astype(str).to_numpy().tolist()
 
 
 def _tuner(task: Task, model: Any) -> Tuner | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from nbtune.tasks.edited import Mark
+from nbtune.tasks.edited import Edit, Mark
 
-__all__ = ["Marks", "words"]
+__all__ = ["Marks", "changes", "words"]
 
 
 class Marks:
@@ -67,3 +67,8 @@ class Marks:
 def words(mark: Mark | None) -> str:
     """What a mark says of its item."""
     return "no mark" if mark is None else "left out" if mark.what == "exclude" else f"is {mark.label}"
+
+
+def changes(edit: Edit) -> Any:
+    """The first 20 items that an edit would change: item, split, label now, what, label then."""
+    return edit.frame().head(20)[["item", "split", "now", "what", "label"]].astype(str).to_numpy().tolist()

@@ -55,29 +55,37 @@ def _held(image: Image.Image) -> str:
     return f"{kind};base64,{base64.b64encode(held.getvalue()).decode()}"
 
 
-def sheet(found: list[tuple[str, dict[str, Any]]], columns: int = 12) -> str:
-    """Items as HTML without scripts: pictures joined to one, rows as a table, and a line for what cannot be drawn."""
-    pictures = [one["src"] for _, one in found if "src" in one]
-    rows = [f"<tr><th>{escape(name)}</th>{_cells(one['row'])}</tr>" for name, one in found if "row" in one]
-    absent = [
-        f"<p>{escape(name)} cannot be drawn: {escape(one['cannot'])}</p>" for name, one in found if "cannot" in one
+def sheet(found: list[tuple[str, str, dict[str, Any]]], columns: int = 8) -> str:
+    """Items as HTML without scripts, each (name, caption, tile): pictures over their captions, rows as a table.
+
+    What cannot be drawn has a line of its own.
+    """
+    pictures = [
+        f"<td>{_thumbnail(name, one['src'])}<br>{escape(said)}</td>" for name, said, one in found if "src" in one
     ]
-    whole = f'<img src="{_joined(pictures, columns)}" alt="The first {len(pictures)} items">' if pictures else ""
-    return whole + (f"<table>{''.join(rows)}</table>" if rows else "") + "".join(absent[:3])
+    lines = [pictures[at : at + columns] for at in range(0, len(pictures), columns)]
+    rows = [
+        f"<tr><th>{escape(name)}</th><td>{escape(said)}</td>{_cells(one['row'])}</tr>"
+        for name, said, one in found if "row" in one
+    ]  # fmt: skip
+    absent = [
+        f"<p>{escape(name)} cannot be drawn: {escape(one['cannot'])}</p>" for name, _, one in found if "cannot" in one
+    ]
+    table = "".join(f"<tr>{''.join(line)}</tr>" for line in lines) + "".join(rows)
+    return (f"<table>{table}</table>" if table else "") + "".join(absent[:3])
 
 
 def _cells(row: list[list[str]]) -> str:
     return "".join(f"<td>{escape(name)} {escape(value)}</td>" for name, value in row[:8])
 
 
-def _joined(pictures: list[str], columns: int) -> str:
-    page = Image.new("RGB", (columns * _CELL, -(-len(pictures) // columns) * _CELL), "white")
-    for number, src in enumerate(pictures):
-        small = Image.open(BytesIO(base64.b64decode(src.partition(",")[2])))
-        scale = (_CELL - 4) / max(small.size)
-        wide, high = (max(1, round(side * scale)) for side in small.size)
-        page.paste(small.resize((wide, high)), (number % columns * _CELL + 2, number // columns * _CELL + 2))
-    return "data:image/" + _held(page)
+def _thumbnail(name: str, src: str) -> str:
+    """A picture of what is saved with the notebook: small, as there are many."""
+    whole = Image.open(BytesIO(base64.b64decode(src.partition(",")[2])))
+    scale = _CELL / max(whole.size)
+    wide, high = (max(1, round(side * scale)) for side in whole.size)
+    small = whole.resize((wide, high)) if scale < 1 else whole
+    return f'<img src="data:image/{_held(small)}" width="{wide}" height="{high}" alt="{escape(name)}">'
 
 
 def _is_picture(content: Any) -> bool:
