@@ -71,6 +71,6 @@ $(BIN)/python:
 
 # One rule for the extras `notebook`, `test` and `bench`; pip runs again only when one of the two files changed.
 $(VENV)/installed-%: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing nbtune[$*] into $(VENV): the first time about 6 GB, a few minutes."
+	@echo "Installing nbtune[$*] into $(VENV): the first time about 7 GB, a few minutes."
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	touch $@

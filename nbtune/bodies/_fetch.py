@@ -80,6 +80,8 @@ def _why(error: BaseException) -> str:
     text = f"{type(error).__name__} {error}"
     if isinstance(error, PermissionError):
         return "a cache folder that may not be written; TORCH_HOME or HF_HOME names another one."
+    if "LocalEntryNotFound" in text:  # what the hub's library raises where it cannot ask, and has nothing cached
+        return "no network here, or a firewall."
     if re.search(r"40[134]|Repository|Revision|EntryNotFound|not a valid model identifier", text):
         return "a name that is misspelt, private, or gone."
     return "no network here, or a firewall."

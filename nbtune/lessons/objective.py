@@ -70,6 +70,9 @@ def _best_threshold(function: Callable[..., Any]) -> str | None:
         at = float(function(_P, _TRUE, miss, alarm))
         if not 0.01 - 1e-9 <= at <= 0.99 + 1e-9:
             return f"a threshold between 0.01 and 0.99 was asked for; yours is {at:.2f}."
+        if at == float(function(0.3 * _P, _TRUE, miss, alarm)):
+            given = "try the thresholds on the p and is_wanted that it is given, not on those of the notebook"
+            return f"yours is {at:.2f} whatever p is. A rule from the prices alone trusts p at its word; {given}."
         best = min(_cost(round(one, 2), miss, alarm) for one in grid)
         if _cost(round(at, 2), miss, alarm) > best + 1e-9:
             ways = f"with a miss at {miss} and a false alarm at {alarm} yours is {at:.2f}, and another one costs less"

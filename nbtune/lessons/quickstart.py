@@ -79,7 +79,7 @@ head_first = Exercise(
     "Tuner.",
     takes=a("a Tuner", Tuner),
     look=_head_first,
-    right="the new head is no longer random when the body begins to move, and what serves letters and digits alike "
+    right="the new head already knows something when the body begins to move, and what serves letters and digits alike "
     "hardly moves at all.",
     hints=(
         "Two trainings of one Tuner: the history keeps both.",

@@ -90,8 +90,9 @@ def _check_types(x: Any, y: Any) -> None:
         found = getattr(x, "dtype", type(x).__name__)
         raise InputTypeError(
             f"images of {found}.", rule="images are a numpy array of uint8, 0 to 255.",
-            likely="floats, or a list of arrays.",
-            next='(images * 255).round().astype("uint8") if they go from 0 to 1.',
+            likely="pictures of several sizes in a list." if found in ("list", "object") else "floats.",
+            next="np.stack(images), after bringing them to one size." if found in ("list", "object")
+            else '(images * 255).round().astype("uint8") if they go from 0 to 1.',
         )  # fmt: skip
     several = isinstance(y, np.ndarray) and (y.dtype == np.float32 or (y.dtype == np.uint8 and y.ndim == 2))
     if not several and (not isinstance(y, np.ndarray) or y.dtype != np.int64):

@@ -19,6 +19,7 @@ RIGHT = {
 WRONG = {
     "training_bytes": [
         (lambda: lambda t, s, w: 4 * (2 + MORE[w]) * (t + s), "no gradient"),
+        (lambda: lambda t, s, w: (4 * (t + s) + 4 * t + 4 * MORE[w] * t) / 1e6, "yours gives 0.0004. Asked are bytes"),
         (lambda: lambda t, s, w: 4 * (t + s), "four numbers"),
         (lambda: lambda t, s, w: 16 * t + 4 * s, "plain SGD"),
         (lambda: lambda t, s, w: {"adam": 16, "sgd": 8, "momentum": 16}[w] * t + 4 * s, "momentum"),

@@ -29,7 +29,8 @@ WRONG = {
         (lambda: "500", "a number"),
     ],
     "best_threshold": [
-        (lambda: lambda p, wanted, miss, alarm: 0.5, "costs less"),
+        (lambda: lambda p, wanted, miss, alarm: 0.5, "whatever p is"),
+        (lambda: lambda p, wanted, miss, alarm: alarm / (alarm + miss), "from the prices alone"),
         (lambda: lambda p, wanted, miss, alarm: cheapest(p, wanted, alarm, miss), "rise"),
         (lambda: lambda p, wanted, miss, alarm: 1 - cheapest(p, wanted, miss, alarm), "costs less"),
         (lambda: lambda p, wanted, miss, alarm: 0.0, "between 0.01"),

@@ -174,8 +174,7 @@ class DataBrowser(Panel):
     def look(self) -> dict[str, Any]:
         every = self._order(self._now)
         now = self._now = replace(self._now, page=min(self._now.page, pages(every)))  # the last one may be empty by now
-        page = on_page(every, now.page)
-        self._draw(page, now.as_input)
+        self._draw(page := on_page(every, now.page), now.as_input)
         shown, edit = [self._tile(*place) for place in page], self._edit
         return {
             "title": f"Items of {self.task.name}",
@@ -238,7 +237,7 @@ class DataBrowser(Panel):
     def static(self) -> str:
         marks = self.marks
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in marks.values[:20])
-        said = f"{len(marks)} marks{', the first 20' if len(marks) > 20 else ''}:"
+        said = f"{len(marks)} marks{', the first 20' * (len(marks) > 20)}:"
         table = f"<p>{said}</p><table>{rows}</table>" if len(marks) else "<p>No marks.</p>"
         items = tiles.sheet([self._saved(*place) for place in self._order(self._now)[:24]])
         return f"<strong>{escape(self.view.get('title'))}</strong><p>{escape(self._sentence())}</p>{items}{table}"
