@@ -22,6 +22,7 @@ import nbtune as nt
 from families import small_task, whole_way
 from nbtune import bodies
 from nbtune.bodies import of_timm, of_torchvision
+from nbtune.bodies._fetch import from_hub
 from nbtune.bundle import Architecture, manifest
 from nbtune.bundle.architectures import made
 from nbtune.errors import BundleError, InputError, InputTypeError, MissingExtraError, MissingFileError, NbtuneError
@@ -268,6 +269,17 @@ def test_a_folder_of_hugging_face_goes_the_whole_way(kind: str, tmp_path: Path) 
     way = whole_way(f"hf:{tmp_path}", None)
     assert way.whole, way
     assert way.stages > 2
+
+
+def test_a_hub_that_cannot_be_reached_is_not_called_a_wrong_name() -> None:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def load() -> None:
+        raise LocalEntryNotFoundError("Name or service not known")
+
+    with pytest.raises(MissingFileError, match="Likely: no network here") as error:
+        from_hub("timm/resnet10t", "timm:resnet10t", (), load)
+    four_parts(error)
 
 
 @pytest.mark.usefixtures("no_network")

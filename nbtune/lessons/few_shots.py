@@ -14,6 +14,7 @@ __all__ = ["cosine", "more_labels"]
 
 _X = np.array([[4.0, 0.1], [6.0, 0.0], [0.1, 1.0], [0.0, 0.6]])
 _Y = np.array([3, 3, 7, 7])
+_TURNED = np.array([[5.0, 0.0], [0.0, 5.0], [3.0, 4.0], [-4.0, 3.0]])  # rows of one length, and means of one length
 _ASIDE = np.array([[1.0, 4.0], [1.0, -4.0], [4.0, 5.0], [4.0, 5.0]])  # no row of the first class lies along its mean
 _UNEVEN = np.array([[9.0, 0.0], [0.0, 1.0], [1.0, 2.0], [2.0, 4.0]])  # the mean lies near the long row
 
@@ -25,10 +26,15 @@ def _cosine(function: Callable[[Any, Any, Any], Any]) -> str | None:
         return "[0.9, 0.5] points along the first class and is short; its direction counts, and not how far it is away."
     if list(function(_X, _Y, np.array([[3.0, 9.0]]))) != [7]:
         return "[3, 9] points along the second class and is long. Are the class means brought to length 1 too?"
+    if list(function(_TURNED, _Y, np.array([[3.0, 5.0]]))) != [3]:
+        return (
+            "the rows [5, 0] and [0, 5] of one class have the mean [2.5, 2.5], and [3, 5] points along it more than "
+            "along the other class's, [-0.5, 3.5]. Compare new rows with one mean a class, and not with single rows."
+        )
     if list(function(_ASIDE, _Y, np.array([[3.0, 1.0]]))) != [3]:
         return (
             "the rows [1, 4] and [1, -4] of one class have the mean [1, 0], and [3, 1] points along it more than along "
-            "[4, 5]. Compare new rows with one mean a class, and not with single rows."
+            "[4, 5]. Are the means brought to length 1 after averaging? Rows of length 1 have a shorter mean."
         )
     if list(function(_UNEVEN, _Y, np.array([[5.0, 4.0]]))) != [7]:
         return (

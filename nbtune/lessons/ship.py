@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,21 +14,44 @@ from nbtune.lessons.exercise import FUNCTION, Exercise, a
 __all__ = ["careful", "limits"]
 
 _PARTS = ("intended", "not_for", "untested")
-_WORDS = 5  # a shorter text says nothing that could be wrong
-_WORD = re.compile(r"[^\W\d_]{3,}")
-_NO_LIMIT = re.compile(r"\W*(?:for\s+)?(everything|anything)\b", re.IGNORECASE)  # only where the text begins so
+# A shorter text says nothing that could be wrong.
+_WORDS, _SIGNS = 4, 12
+# Thai and Lao, Burmese, Khmer, kana, Han, Hangul: here words have no spaces between them, or few letters.
+_SIGN = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# Both only where a text begins so: "Nothing but scans was tested" and "None of the photographs" name a limit.
+_NO_LIMIT = re.compile(r"\W*(?:for\s+)?(everything|anything)\b", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"\W*(todo|nothing(?!\s+(?:but|except|other))|none(?!\s+of)|(?:we(?:['’]ve)?\s+)?(?:have\s+)?tested\s+everything"
+    r"|everything\s+(?:was|is|has\s+been)\s+tested)\b",
+    re.IGNORECASE,
+)
+
+
+def _words(text: str) -> int:
+    """How many different words of three or more letters; a vowel sign is a part of its word."""
+    letters = "".join(sign if unicodedata.category(sign)[0] in "LM" else " " for sign in text.lower())
+    return len({word for word in letters.split() if len(word) > 2})
+
+
+def _short(part: str, text: str) -> str | None:
+    words = _words(text)
+    if words >= _WORDS or len(set(_SIGN.findall(text))) >= _SIGNS:
+        return None
+    counted = f"{words} different {'word' if words == 1 else 'words'} of three or more letters"
+    return (
+        f"{part!r} is so short that nobody could act on it: {counted}, and {_WORDS} are the least ({_SIGNS} different "
+        "characters, where words have no spaces between them). Say who, what, or in which case."
+    )
 
 
 def _limits(texts: Mapping[str, Any]) -> str | None:
     for part in _PARTS:
         if not isinstance(texts.get(part), str):
             return f"there is no text under {part!r}; the three are {', '.join(_PARTS)}."
-        words = len(set(_WORD.findall(texts[part].lower())))
-        if words < _WORDS:
-            return (
-                f"{part!r} is so short that nobody could act on it: {words} different words of three or more letters, "
-                f"and {_WORDS} are the least. Say who, what, or in which case."
-            )
+        if found := _EMPTY.match(texts[part]):
+            return f"{part!r} begins with {found[1]!r}, which names no case. Say who, what, or in which case."
+        if short := _short(part, texts[part]):
+            return short
     if len({texts[part].strip().lower() for part in _PARTS}) < len(_PARTS):
         return "two of the texts are the same, and they answer different questions."
     if found := _NO_LIMIT.match(texts["intended"]):

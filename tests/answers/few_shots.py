@@ -33,6 +33,10 @@ def by_means_of_unit_rows(x, y, new):
     return by_cosine(unit(x), y, new)
 
 
+def by_distance_of_unit_rows(x, y, new):
+    return by_distance(unit(x), y, unit(new))
+
+
 def power_or(value, nth):
     """The law, but `value` at one of the places that the check asks for."""
     return lambda n1, e1, n2, e2, n: value if n == nth else by_power(n1, e1, n2, e2, n)
@@ -53,7 +57,8 @@ WRONG = {
         (lambda: lambda x, y, new: (unit(new) @ unit(means_of(x, y)).T).argmax(1), "not 0 and 1"),
         (lambda: lambda x, y, new: np.unique(y)[(unit(new) @ means_of(x, y).T).argmax(1)], "length 1"),
         (lambda: by_nearest_cosine, "not with single rows"),
-        (lambda: by_mean_of_cosines, "not with single rows"),
+        (lambda: by_mean_of_cosines, "after averaging"),
+        (lambda: by_distance_of_unit_rows, "after averaging"),
         (lambda: by_means_of_unit_rows, "comes first"),
         (lambda: 3, "a function"),
     ],

@@ -15,9 +15,19 @@ def names(**filters):
 
 def small():
     frame = nt.bodies.table()
-    small = frame[(frame["parameters"] <= 6_000_000) & (frame["library"] == "torchvision")]
+    small = frame[(frame["parameters"] <= 10_000_000) & frame["licence"].str.startswith("BSD")]
     side = small["input"].str.split("×").str[1].astype(int)
     return tuple(small[side <= 224]["name"])
+
+
+def below_six_million():
+    frame = nt.bodies.table()
+    torchvision = frame[frame["library"] == "torchvision"]
+    return torchvision[torchvision["parameters"] <= 6e6]["name"].tolist()
+
+
+def least(column):
+    return lambda frame: frame[frame["tied"]].sort_values(column)["name"].iloc[0]
 
 
 RIGHT = {
@@ -33,13 +43,16 @@ RIGHT = {
 }
 WRONG = {
     "shortlist": [
-        (lambda: names(licence="BSD", max_size=224), "more than six million"),
-        (lambda: names(max_params=6e6, max_size=224), "column library"),
+        (lambda: names(licence="BSD", max_size=224), "more than ten million"),
+        (lambda: names(licence="BSD", max_params=10e6), "efficientnet_b1 wants pictures of more than 224"),
+        (lambda: names(max_params=10e6, max_size=224), "letters has another licence, Apache-2.0"),
+        (lambda: names(max_size=224), "has another licence"),
+        (below_six_million, "all of these fit, and"),
         (lambda: ["squeezenet1_0"], "more would"),
         (lambda: ["resnet19"], "is no name"),
-        (lambda: [*small(), "resnet18"], "resnet18 has more than six million"),
-        (lambda: [*small(), "letters"], "letters is not torchvision's"),
-        (lambda: [*small(), "efficientnet_b1"], "efficientnet_b1 wants pictures of more than 224"),
+        (lambda: [*small(), "resnet18"], "resnet18 has more than ten million"),
+        (lambda: [*small(), "xresnet18"], "xresnet18 has another licence"),
+        (lambda: [*small(), "efficientnet_b2"], "efficientnet_b2 wants pictures of more than 224"),
         (lambda: [*small(), "regnet_y_128gf"], "regnet_y_128gf has another licence"),
         (list, "the list is empty"),
         (lambda: nt.bodies.table(), "a list of names; this is DataFrame"),
@@ -48,6 +61,10 @@ WRONG = {
     "pick": [
         (lambda: lambda frame: frame["name"].iloc[0], "took the first"),
         (lambda: lambda frame: frame.sort_values("ms")["name"].iloc[0], "told apart"),
+        (lambda: least("parameters"), "took the least of parameters; another takes less time an item"),
+        (lambda: least("seconds"), "took the least of seconds; another takes less time an item"),
+        (lambda: lambda frame: frame.sort_values("parameters")["name"].iloc[0], "told apart"),
+        (lambda: lambda frame: frame.sort_values("accuracy")["name"].iloc[-1], "took the first"),
         (lambda: lambda frame: frame["tied"].idxmin(), "one of the names"),
         (lambda: lambda frame: frame.sort_values("ms").iloc[0], "one of the names in the frame; it gave Series"),
         (lambda: lambda frame: frame[frame["tied"]]["name"], "one of the names in the frame; it gave Series"),
