@@ -91,7 +91,8 @@ def _enough_to_tell(function: Callable[[float, float], float]) -> str | None:
     if function(0.5, 0.05) <= function(0.95, 0.05):
         return "coins that fall evenly are the hardest to be sure of: an accuracy of 0.5 needs more images than 0.95."
     if not abs(function(0.5, 0.05) - 384) <= 8:
-        return "right in kind. For 95 % the interval reaches 1.96 standard errors to each side: is that in yours?"
+        found = f"right in kind, and at 0.5 to 0.05 each side yours gives {function(0.5, 0.05):.0f}"
+        return f"{found}. For 95 % that width is 1.96 standard errors, to one side: solve it for n, the square with it."
     return None if abs(function(0.9, 0.02) - 864) <= 20 else "0.5 is right and 0.9 is not: how large is p(1 - p)?"
 
 
