@@ -404,6 +404,13 @@ def test_a_range_that_starts_within_the_fall_gives_no_suggestion() -> None:
     assert "start" in at_once.reason
 
 
+@pytest.mark.parametrize("span", [(5e-4, 5), (5e-4, 0.05), (1e-3, 10), (1e-3, 0.1), (0.01, 10), (0.01, 1), (0.03, 3)])
+def test_a_range_that_begins_within_the_fall_is_told_to_begin_lower(span: tuple[float, float]) -> None:
+    curve = letters(0, still=True, shots=10).lr_find(*span, seeds=3)  # from 1e-7 on: 0.0055
+    assert curve.suggestion is None
+    assert f"{span[0]:.2g} is too high a start: try start=1e-07" in curve.verdict
+
+
 def test_a_loss_that_has_come_to_zero_does_not_still_fall() -> None:
     curve = letters(0, still=True).lr_find()
     assert curve.losses[0, -30:].max() < 0.01
@@ -484,6 +491,35 @@ def test_a_constant_loss_gives_no_suggestion() -> None:
     advice = advise(LRS, [np.full(100, 2.3)])
     assert advice.suggestion is None
     assert "valley" not in advice.readings
+
+
+def learnt(lrs: Any, needed: float, noise: float, seed: int) -> Any:
+    """A loss that falls as the rates so far add up: to 1/e of its way at `needed`."""
+    so_far = np.cumsum(lrs) - lrs
+    return 0.1 + 2.2 * np.exp(-so_far / needed) + noise * np.random.default_rng(seed).normal(size=len(lrs))
+
+
+@given(st.floats(-3, -0.5), st.floats(-6, 0.5), st.floats(2, 6), st.integers(100, 200), st.floats(0, 0.02))
+@settings(max_examples=300)
+def test_wherever_a_range_begins_it_suggests_the_same_within_twofold_or_nothing(
+    needed: float, above: float, decades: float, steps: int, noise: float
+) -> None:
+    truth = advise(LRS, [learnt(LRS, 10**needed, 0, 0)]).suggestion
+    lrs = np.geomspace(truth * 10**above, truth * 10 ** (above + decades), steps)
+    advice = advise(lrs, [learnt(lrs, 10**needed, noise, steps)])
+    assert advice.suggestion is None or 0.5 < advice.suggestion / truth < 2
+    if advice.suggestion is None:
+        assert "try" in advice.reason.lower()
+
+
+@given(st.floats(0.02, 1.5), st.integers(0, 99), st.integers(1, 5))
+@settings(max_examples=300)
+def test_a_suggestion_has_its_reading(noise: float, seed: int, seeds: int) -> None:
+    lrs = np.geomspace(1e-6, 1, 100)
+    advice = advise(lrs, [u_curve(0.03, 1.8, noise, seed + 100 * k, lrs=lrs) for k in range(seeds)], most=math.inf)
+    if advice.suggestion is not None:
+        assert advice.suggestion == pytest.approx(advice.readings["end of fall"] * pace(lrs) / PACE)
+        assert next(iter(advice.readings)) == "end of fall"
 
 
 def test_a_loss_that_only_rises_is_told_from_a_range_that_is_too_low() -> None:

@@ -15,6 +15,8 @@ __all__ = ["MOST", "Advice", "advise"]
 
 MOST = 3.0  # how far, as a factor, the seeds may lie apart
 _DRAWN_OUT = 10.0  # rate at the end of a fall over that at its middle: above, the end is a late dip or chance
+_ABOVE = 10.0  # end of a fall over the first rate: below, what the rates left out would have added counts
+_EARLY = 0.75  # share of a fall in the first quarter: above, the level and noise that are read there are the fall's own
 _NARROW = 100.0  # end / start below which a fall may come from the steps alone
 
 
@@ -33,9 +35,11 @@ def advise(lrs: Any, curves: Sequence[Any], most: float = MOST) -> Advice:
     `curves` holds the losses of each complete test, finite, on the first steps of `lrs`, the whole series.
     The loss falls once the rates so far add up to enough, so with twice as many steps a decade it falls at
     half the rate: the end of the fall is scaled to 12.4 steps a decade, and tests of 40 and of 200 steps
-    suggest about the same. There is no suggestion when the loss falls no more than its noise, still falls at
-    the end, falls from the start on, over too narrow a range or for too long, or the seeds lie further apart
-    than `most`.
+    suggest about the same. That needs rates from well below the fall on: begun within it, the end comes out
+    at a few times the first rate, whatever that is. There is no suggestion when the loss falls no more than
+    its noise, still falls at the end, falls from the start on, over too narrow a range or for too long, or the
+    seeds lie further apart than `most`. With a suggestion goes its reading, even if only all seeds together
+    fall by more than their noise.
     """
     each = [read(lrs[: len(raw)], raw, len(lrs)) for raw in curves]
     readings = {
@@ -52,6 +56,8 @@ def advise(lrs: Any, curves: Sequence[Any], most: float = MOST) -> Advice:
     reason = _no_fall(lrs, falls) or _not_inside(lrs, falls, last, _median(votes)) or _unclear(falls, votes, most)
     if reason:
         return Advice(None, f"No suggestion: {reason}", readings)
+    readings.pop("end of fall", None)
+    readings = {"end of fall": _median([one.end for one in falls]), **readings}
     return Advice(_median(votes), _found(votes, pace(lrs)), readings)
 
 
@@ -82,15 +88,24 @@ def _wider(lrs: Any) -> str:
 
 def _not_inside(lrs: Any, falls: Sequence[Fall], last: float, rate: float) -> str:
     """Why the tested range does not hold the whole of the fall, or nothing."""
+    # First, as a fall that is cut off at its beginning makes the other two wrong.
+    if high := _begins_high(lrs, falls):
+        return high
     higher = f"try end={max(10 * last, 10):.2g}" if last >= lrs[-1] else "the test broke off there"
     if sum(one.open for one in falls) * 2 > len(falls):
         return f"the loss still falls at {last:.2g}, the highest rate tested, so the best lies above it: {higher}."
     if rate > last:
         return f"the fall ends near {last:.2g}, the highest rate tested, and a rate above it is untried: {higher}."
-    if _median([one.end for one in falls]) < 3 * lrs[0]:
-        lower = min(1e-7, float(lrs[0]) / 1000)
-        return f"the loss falls from the first steps on, so {lrs[0]:.2g} is too high a start: try start={lower:.2g}."
     return ""
+
+
+def _begins_high(lrs: Any, falls: Sequence[Fall]) -> str:
+    """Why the range begins within the fall, or nothing."""
+    early = float(np.median([one.early for one in falls]))
+    if early <= _EARLY and _median([one.end for one in falls]) >= _ABOVE * lrs[0]:
+        return ""
+    lower = min(1e-7, float(lrs[0]) / 1000)
+    return f"the loss falls from the first steps on, so {lrs[0]:.2g} is too high a start: try start={lower:.2g}."
 
 
 def _unclear(falls: Sequence[Fall], votes: Sequence[float], most: float) -> str:

@@ -29,6 +29,7 @@ class Fall:
     noise: float  # how far chance alone may take the lowest smoothed loss
     middle: float  # the rate at which half of the fall is done, as tested
     end: float  # the rate at which nine tenths of it are done
+    early: float  # share of the smoothed fall that is done in the first quarter of the steps
     open: bool  # did the loss still fall at the last step
     turned: bool  # did the loss rise again by as much as it fell, or by more than its noise
 
@@ -114,7 +115,13 @@ def fall(lrs: Any, raw: Any) -> Fall:
     rise = float(np.max(smoothed[lowest:]) - smoothed[lowest])
     middle, end = (_first_below(lrs, smoothed, level - share * depth) for share in (0.5, _SHARE))
     low = float(np.min(smoothed)) + 0.25 * depth
-    return Fall(depth, noise, middle, end, _open(raw, per_decade, low, depth, one), rise > max(depth, noise))
+    early = _done(float(smoothed[0]), float(smoothed[flat - 1]), float(smoothed[lowest]))
+    return Fall(depth, noise, middle, end, early, _open(raw, per_decade, low, depth, one), rise > max(depth, noise))
+
+
+def _done(first: float, now: float, lowest: float) -> float:
+    """How much of the way from `first` down to `lowest` is done; 0 where there is none."""
+    return (first - now) / (first - lowest) if first > lowest else 0.0
 
 
 def _variance(per_decade: float) -> float:

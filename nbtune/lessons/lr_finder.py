@@ -20,10 +20,10 @@ def _whole_network(curve: LRCurve) -> str | None:
             f"only {curve.measured_for.first} and what follows trained when this was measured. Let every group train."
         )
     if curve.ratios is None or min(curve.ratios) == max(curve.ratios):
-        return "all groups were tested at the same rate. Which argument of lr_find gives their proportions?"
+        return "all groups were tested at the same rate. Which form of lr gives their proportions?"
     share = curve.ratios[0] / curve.ratios[-1]
-    if not isclose(share, 0.01, rel_tol=0.05):
-        return f"a hundredth, 0.01, was asked for; here the stem learns at {share:.2g} times the head's rate."
+    if not isclose(share, 0.001, rel_tol=0.05):
+        return f"a thousandth, 0.001, was asked for; here the stem learns at {share:.2g} times the head's rate."
     if len(curve.losses) < 3:
         return f"{len(curve.losses)} seed(s) give no band worth the name. Which argument repeats the test?"
     if curve.suggestion is None:
@@ -33,7 +33,7 @@ def _whole_network(curve: LRCurve) -> str | None:
 
 whole_network = Exercise(
     name="lr_finder.whole_network",
-    question="Measure a curve for the whole network, in which the stem learns at a hundredth of the head's rate, with "
+    question="Measure a curve for the whole network, in which the stem learns at a thousandth of the head's rate, with "
     "three seeds or more, and which suggests a rate. Give the curve.",
     takes=a("an LRCurve, as tuner.lr_find gives it", LRCurve),
     look=_whole_network,
@@ -41,7 +41,7 @@ whole_network = Exercise(
     hints=(
         "A curve is of one plan: say first what trains.",
         "lr_find(lr=slice(lo, hi)) tests groups in these proportions; only the ratio of the two counts.",
-        "tuner.unfreeze(), then tuner.lr_find(lr=slice(1 / 100, 1), seeds=3).",
+        "tuner.unfreeze(), then tuner.lr_find(lr=slice(1 / 1000, 1), seeds=3).",
     ),
     code="""
 import nbtune as nt
@@ -49,7 +49,7 @@ import nbtune as nt
 task = nt.tasks.digits(shots=2, seed=0)
 tuner = nt.Tuner(task.learner("letters", seed=0), seed=0)
 tuner.unfreeze()
-answer = tuner.lr_find(lr=slice(1 / 100, 1), seeds=3, steps=50)
+answer = tuner.lr_find(lr=slice(1 / 1000, 1), seeds=3, steps=50)
 """,
 )
 

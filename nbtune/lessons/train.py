@@ -11,7 +11,7 @@ __all__ = ["diagnose", "resumed"]
 
 WORDS = ("underfitting", "overfitting", "fine")
 # Training and validation losses by epoch, clear cut.
-_UNDER = ([2.3, 2.2, 2.1, 2.0, 1.9, 1.8], [2.3, 2.2, 2.12, 2.02, 1.93, 1.84])
+_UNDER = ([2.3, 2.28, 2.25, 2.22, 2.2, 2.17], [2.3, 2.29, 2.27, 2.24, 2.21, 2.19])
 _OVER = ([2.0, 1.0, 0.5, 0.2, 0.05, 0.01], [2.0, 1.2, 0.9, 1.0, 1.2, 1.5])
 _FINE = ([2.0, 1.0, 0.5, 0.3, 0.22, 0.2], [2.0, 1.1, 0.6, 0.4, 0.32, 0.31])
 _HEART = ([2.2, 1.0, 0.2, 0.02, 0.003, 0.001], [2.2, 1.6, 1.1, 0.8, 0.72, 0.7])
@@ -62,6 +62,8 @@ def answer(train, valid):
 
 
 def _resumed(tuner: Tuner) -> str | None:
+    if tuner.run_dir is not None and tuner.run_dir.parts[-2:] == ("runs", "killed"):
+        return "this is the notebook's own, whose kernel was killed. Stop a training of yours, in a folder of its own."
     if tuner.resumed_at is None:
         return "this Tuner has a past of its own; one that nt.resume gives knows where the run stopped."
     if tuner.left:

@@ -7,7 +7,7 @@ import numpy as np
 from nbtune.finder import Fingerprint, LRCurve
 
 
-def curve(seeds=3, suggestion=1e-3, first="stem", norms="", ratios=(0.01, 0.1, 1.0)):
+def curve(seeds=3, suggestion=1e-3, first="stem", norms="", ratios=(0.001, 0.03, 1.0)):
     verdict = "Learning rate 0.001." if suggestion else "No suggestion: too few steps."
     return LRCurve(
         [1e-3, 1e-2], np.ones((seeds, 2)), suggestion, verdict, {}, 2, ratios, Fingerprint(first, norms, "a")
@@ -21,10 +21,10 @@ RIGHT = {
 WRONG = {
     "whole_network": [
         (lambda: curve(first="head", norms="still"), "only head"),
-        (lambda: curve(ratios=None), "proportions"),
+        (lambda: curve(ratios=None), "Which form of lr gives their proportions"),
         (lambda: curve(ratios=(1.0, 1.0)), "proportions"),
-        (lambda: curve(ratios=(0.001, 0.03, 1.0)), "0.001 times"),
-        (lambda: curve(ratios=(0.04, 0.2, 1.0)), "0.04 times"),
+        (lambda: curve(ratios=(0.01, 0.1, 1.0)), "0.01 times"),
+        (lambda: curve(ratios=(0.004, 0.06, 1.0)), "0.004 times"),
         (lambda: curve(seeds=1), "repeats"),
         (lambda: curve(suggestion=None), "too few steps"),
         (lambda: 1e-3, "LRCurve"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 
 import nbtune as nt
@@ -14,8 +15,15 @@ def left_over(train, valid):
     return "fine" if train[-1] < train[0] / 4 else "underfitting"
 
 
-def tuner(stop=0, resume=False, run=False, epochs=2):
-    task, folder = nt.tasks.digits(shots=1), tempfile.mkdtemp()
+def share_lost(least):
+    """A network underfits that keeps at least this share of its first training loss."""
+    return lambda train, valid: (
+        "overfitting" if valid[-1] > 1.2 * min(valid) else "underfitting" if train[-1] > least * train[0] else "fine"
+    )
+
+
+def tuner(stop=0, resume=False, run=False, epochs=2, inside=""):
+    task, folder = nt.tasks.digits(shots=1), os.path.join(tempfile.mkdtemp(), inside)
     result = nt.Tuner(task.learner("letters", seed=0), seed=0, run_dir=folder)
     result.freeze()
     if stop:
@@ -28,7 +36,10 @@ def tuner(stop=0, resume=False, run=False, epochs=2):
     return result
 
 
-RIGHT = {"diagnose": [lambda: left_over], "resumed": [lambda: tuner(1, True, True, 3)]}
+RIGHT = {
+    "diagnose": [lambda: left_over, lambda: share_lost(0.5), lambda: share_lost(0.8), lambda: share_lost(0.9)],
+    "resumed": [lambda: tuner(1, True, True, 3)],
+}
 WRONG = {
     "diagnose": [
         (lambda: lambda train, valid: "overfitting" if valid[-1] > train[-1] else "fine", "both losses still fall"),
@@ -45,5 +56,6 @@ WRONG = {
         (lambda: tuner(), "nt.resume"),
         (lambda: tuner(1, True, epochs=3), "Which verb"),
         (lambda: tuner(0, True), "nothing was left"),
+        (lambda: tuner(1, True, True, 3, "runs/killed"), "the notebook's own"),
     ],
 }  # fmt: skip

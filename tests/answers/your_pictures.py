@@ -70,7 +70,7 @@ WRONG = {
         (lambda: lambda p, width: 1000 * width, "narrower interval needs more"),
         (lambda: lambda p, width: 1 / width, "the root of their number"),
         (lambda: lambda p, width: 1 / width**2, "an accuracy of 0.5 needs more"),
-        (lambda: lambda p, width: p * (1 - p) / width**2, "yours gives 100. For 95 % that width is 1.96 standard errors"),
+        (lambda: lambda p, width: p * (1 - p) / width**2, "yours gives 100. For 95 % that width is 1.96"),
         (lambda: lambda p, width: 1.96 * p * (1 - p) / width**2, "the square with it"),
         (lambda: lambda p, width: p * (1 - p) * (2 * 1.96 / width) ** 2, "to one side"),
         (lambda: lambda p, width: float("nan"), "takes nan images"),
