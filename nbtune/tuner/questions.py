@@ -99,7 +99,8 @@ class Questions(Fitting):
         """Rates × weight decays (× dropouts × batch sizes) of what trains, as a map on the validation items.
 
         By successive halving (Jamieson & Talwalkar, 2016), each run from the present weights, so that before the
-        first fit it tells of a whole training; the last three settings are run with all `epochs` and `seeds` seeds.
+        first fit it tells of a whole training; the last three settings, of different rates, are run with all `epochs`
+        and `seeds` seeds. What is dropped before is not compared with them.
         `.best` gives keywords for `fit`. Raises FreezeError where nothing is still or features cannot be kept.
         """
         self._still("sweep")
