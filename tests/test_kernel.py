@@ -68,7 +68,9 @@ def kernel(request: Any) -> Iterator[Any]:
 
 
 def children(manager: Any) -> list[int]:
-    return [child.pid for child in psutil.Process(manager.provisioner.pid).children(recursive=True)]
+    """Processes that the kernel has started and that live; one that ended and was not asked for is none."""
+    found = psutil.Process(manager.provisioner.pid).children(recursive=True)
+    return [child.pid for child in found if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
 def gone(manager: Any, before: list[int]) -> bool:
