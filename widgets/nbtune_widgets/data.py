@@ -174,7 +174,8 @@ class DataBrowser(Panel):
     def look(self) -> dict[str, Any]:
         every = self._order(self._now)
         now = self._now = replace(self._now, page=min(self._now.page, pages(every)))  # the last one may be empty by now
-        self._draw(page := on_page(every, now.page), now.as_input)
+        page = on_page(every, now.page)
+        self._draw(page, now.as_input)
         shown, edit = [self._tile(*place) for place in page], self._edit
         return {
             "title": f"Items of {self.task.name}",
