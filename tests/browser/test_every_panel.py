@@ -97,6 +97,17 @@ AFTER = {
 }
 
 
+def after(book: OpenNotebook, kind: str) -> tuple[Locator, re.Pattern[str]]:
+    """The control of `AFTER`, ready to be pressed, and the line that it makes."""
+    found = panel(book, kind)
+    word, made = AFTER[kind]
+    if kind == "sketchpad":  # a storm clears its paper
+        book.in_kernel("shown[-1].put(task.valid.x[3])")
+    if kind == "data" and found.get_by_role("button", name="Keep", exact=True).count():
+        found.get_by_role("button", name="Keep", exact=True).click()
+    return found.get_by_role("button", name=word).first, re.compile(made)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_storm_of_clicks_on_every_button_leaves_a_panel_that_answers(book: OpenNotebook, kind: str) -> None:
     found = panel(book, kind)
@@ -104,14 +115,31 @@ def test_a_storm_of_clicks_on_every_button_leaves_a_panel_that_answers(book: Ope
     rest(book, found)
     for alert in found.get_by_role("alert").all():  # what was asked for too early is refused, in four parts
         assert all(part in alert.inner_text() for part in ("Rule:", "Likely:", "Next:"))
-    word, line = AFTER[kind]
-    if kind == "sketchpad":  # its paper was cleared
-        book.in_kernel("shown[-1].put(task.valid.x[3])")
-    if kind == "data" and found.get_by_role("button", name="Keep", exact=True).count():
-        found.get_by_role("button", name="Keep", exact=True).click()
-    found.get_by_role("button", name=word).first.click()
-    expect(found.locator("[data-nbtune-code]")).to_have_text(re.compile(line), timeout=60_000)
+    control, made = after(book, kind)
+    control.click()
+    expect(found.locator("[data-nbtune-code]")).to_have_text(made, timeout=60_000)
     expect(found.get_by_role("alert")).to_have_count(0)
+    rest(book, found)
+    assert book.console == []
+
+
+@pytest.mark.parametrize("by", ["mouse", "key"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_press_is_heard_though_the_panel_is_drawn_anew_meanwhile(book: OpenNotebook, kind: str, by: str) -> None:
+    found = panel(book, kind)
+    control, made = after(book, kind)
+    rest(book, found)
+    at = KINDS.index(kind)
+    book.in_kernel(f"shown[{at}].code = ''")  # of an earlier act
+    control.hover()
+    if by == "key":
+        control.focus()
+    found.page.wait_for_timeout(300)
+    found.page.mouse.down() if by == "mouse" else found.page.keyboard.down("Space")
+    book.in_kernel(f"shown[{at}].view = {{**shown[{at}].view, 'title': 'Drawn anew'}}")
+    found.page.wait_for_timeout(150)  # as long as a person holds it
+    found.page.mouse.up() if by == "mouse" else found.page.keyboard.up("Space")
+    expect(found.locator("[data-nbtune-code]")).to_have_text(made, timeout=60_000)
     rest(book, found)
     assert book.console == []
 

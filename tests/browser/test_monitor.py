@@ -73,8 +73,12 @@ def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, pa
     opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
     panel.get_by_text("of 400").first.wait_for()
     more(page, 50.5)
+    below = panel.get_by_role("combobox").element_handle()
+    below.focus()
+    page.wait_for_timeout(500)  # focus reads a panel again
+    assert below.evaluate("node => node.isConnected")  # a list that a person has opened stays open
     clock(panel, "click", ".nbt-buttons")
-    panel.get_by_role("button", name="Stop", exact=True).click()
+    panel.get_by_role("button", name="Stop", exact=True).click(delay=120)  # as long as a person presses
     assert took(page) < 500
     opened.wait_idle(20)
     panel.get_by_text("was stopped after step").first.wait_for()
@@ -129,7 +133,7 @@ def test_a_front_end_that_holds_clicks_back_names_the_interrupt(
     opened.add_and_run("tuner.unfreeze()\n" + LONG, wait=False)
     panel.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_timeout(700)
-    panel.get_by_role("button", name="Stop", exact=True).click()
+    panel.get_by_role("button", name="Stop", exact=True).click(delay=120)
     panel.get_by_text("Interrupt it with the notebook's ■ button.").first.wait_for()
     shot(panel, screenshots, "monitor-held")
     opened.command("notebook:interrupt-kernel")

@@ -76,10 +76,10 @@ def test_each_panel_by_hand(opened: OpenNotebook) -> None:
     stop = monitor.get_by_role("button", name="Stop", exact=True)
     stop.wait_for()
     opened.page.wait_for_timeout(700)
-    stop.click()
+    stop.click(delay=120)  # as long as a person presses
     monitor.get_by_text("was stopped after step").first.wait_for()
     opened.wait_idle(30)
-    monitor.get_by_role("button", name=begins("Use best")).click()
+    monitor.get_by_role("button", name=begins("Use best")).click(delay=120)
     line(monitor, "tuner.best()")
     assert opened.errors() == []
     assert opened.console == []

@@ -164,7 +164,8 @@ class Monitor(Panel):
         names = self._names(trace.rows)
         return {
             "title": "Training",
-            "sentence": self._sentence(),
+            # Of a training that runs `live` has the words: focus, which asks for a new view, changes nothing then.
+            "sentence": self._sentence() if self._state == "idle" else f"{tuner.running or 'The training'} runs.",
             "state": self._state,
             "phases": [_phase(one, history) for one in trace.stretches[-_PHASES:]],
             "metrics": list(names),

@@ -130,6 +130,26 @@ const frame = (act) => {
   return soon;
 };
 
+// Whether a button or a key is held down in `box`: a control that is drawn anew between press and release would not hear
+// its click. `after` is called when that has come through. No press holds a panel for longer than two seconds, and a stroke
+// on paper none: it is read while it is drawn.
+const presses = (box, after) => {
+  let ends = 0;
+  const lift = () => { ends = 0; after(); };
+  const press = () => { clearTimeout(ends); ends = setTimeout(lift, 2000); };
+  const release = () => { if (ends) { clearTimeout(ends); ends = setTimeout(lift, 20); } };
+  const heard = [
+    [box, "pointerdown", (event) => { if (event.target.tagName !== "CANVAS") press(); }],
+    [box, "keydown", (event) => { if (event.key === " ") press(); }],
+    [window, "pointerup", release], [window, "pointercancel", release],
+    [window, "keyup", (event) => { if (event.key === " ") release(); }]];
+  for (const [node, name, act] of heard) node.addEventListener(name, act, true);
+  return { held: () => ends > 0, off: () => {
+    clearTimeout(ends);
+    for (const [node, name, act] of heard) node.removeEventListener(name, act, true);
+  } };
+};
+
 // One panel in the page. The picture is drawn anew when what it shows changes; focus stays where it was.
 // `draw` gives what is to be done anew when the panel has another width or one of the traits `live` changes, if anything.
 const panel = (kind, label, draw, live = []) => ({
@@ -143,16 +163,18 @@ const panel = (kind, label, draw, live = []) => ({
     const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
       title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
-    let silent = false, spoken = 0, again = () => {};
+    let silent = false, spoken = 0, again = () => {}, painting = false, waits = false;
+    const held = () => box.dataset.dragging || press.held(); // then it is drawn anew afterwards
     const speak = () => {
       const text = gone(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
       said.classList.toggle("nbt-seen", gone(model) || silent || Boolean(model.get("busy")));
       if (said.textContent !== text) said.textContent = text;
     };
     const paint = () => {
-      if (box.dataset.dragging) return;
-      const held = box.contains(document.activeElement) ? document.activeElement : null;
-      const typed = held?.tagName === "INPUT" ? held.value : null;
+      waits = Boolean(held());
+      if (waits) return;
+      const focused = box.contains(document.activeElement) ? document.activeElement : null;
+      const typed = focused?.tagName === "INPUT" ? focused.value : null;
       const open = [...box.querySelectorAll("details")].map((node) => node.open);
       const view = model.get("view");
       title.textContent = view.title ?? label;
@@ -161,7 +183,8 @@ const panel = (kind, label, draw, live = []) => ({
       dress(box);
       again = draw(model, { picture, buttons, view, box }) ?? (() => {});
       again();
-      code.replaceChildren(codeLine(model));
+      if (code.dataset.shown !== model.get("code")) code.replaceChildren(codeLine(model)); // a line that was copied says so
+      code.dataset.shown = model.get("code");
       error.replaceChildren(problem(model.get("error")));
       clearTimeout(spoken);
       spoken = setTimeout(speak, 150); // not each step of a moving slider is read out
@@ -169,13 +192,16 @@ const panel = (kind, label, draw, live = []) => ({
         node.open = open[at] ?? false;
         if (node.open) node.fill?.();
       });
-      const same = held?.dataset.key && box.querySelector(`[data-key="${CSS.escape(held.dataset.key)}"]`);
-      if (same && same !== held) {
+      const same = focused?.dataset.key && box.querySelector(`[data-key="${CSS.escape(focused.dataset.key)}"]`);
+      if (same && same !== focused) {
+        painting = true; // nobody came to the panel who would want it read again
         same.focus({ preventScroll: true });
-        if (typed !== null && held.dataset.typing) { same.value = typed; same.dataset.typing = "yes"; }
+        painting = false;
+        if (typed !== null && focused.dataset.typing) { same.value = typed; same.dataset.typing = "yes"; }
       }
     };
-    const [soon, soonLive] = [frame(paint), frame(() => { if (!box.dataset.dragging) again(); })];
+    const [soon, soonLive] = [frame(paint), frame(() => { if (held()) waits = true; else again(); })];
+    const press = presses(box, () => { if (waits) soon(); });
     const changes = (traits) => traits.map((name) => `change:${name}`).join(" ");
     const names = changes(["view", "code", "busy", "error", "said"]);
     const heard = () => { silent = false; speak(); };
@@ -189,7 +215,7 @@ const panel = (kind, label, draw, live = []) => ({
     box.addEventListener("nbt:settled", soon);
     const refresh = () => ask(model, "refresh");
     window.addEventListener("focus", refresh);
-    box.addEventListener("focusin", (event) => { if (!box.contains(event.relatedTarget)) refresh(); });
+    box.addEventListener("focusin", (event) => { if (!painting && !box.contains(event.relatedTarget)) refresh(); });
     // JupyterLab takes plain keys for its cells before a panel hears them; those with Ctrl and the like stay its own.
     const ours = (event) => !(event.ctrlKey || event.metaKey || event.altKey || (event.shiftKey && event.key === "Enter"));
     const keys = (event) => box.toggleAttribute("data-lm-suppress-shortcuts", ours(event));
@@ -210,6 +236,7 @@ const panel = (kind, label, draw, live = []) => ({
       model.off("comm_live_update", end);
       model.off("change:heard", heard);
       silences.removeEventListener(model.get("still_id"), silence);
+      press.off();
       window.removeEventListener("focus", refresh);
       window.removeEventListener("keydown", keys, true);
       themes.disconnect();
