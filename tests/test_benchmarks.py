@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import nbtune as nt
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +145,30 @@ def test_every_loader_hands_out_the_pictures_of_a_folder(bench: Any, tmp_path: P
     assert data.bare(task.train.x.paths, 2) > 0
     seconds, waited = data.trained(late, 1)
     assert 0 <= waited < seconds
+
+
+@pytest.fixture(scope="module")
+def draws() -> dict[str, Any]:
+    """What benchmarks/draws.py holds."""
+    return runpy.run_path(str(Path(__file__).parents[1] / "benchmarks" / "draws.py"))
+
+
+def test_other_draws_are_asked_of_cells_and_texts_that_the_notebooks_have(draws: dict[str, Any]) -> None:
+    asked = [again for several in draws["AGAIN"].values() for again in several]
+    assert len(asked) > 20
+    for again in asked:
+        changed = dict(again.sources())
+        assert all(after in "\n".join(changed.values()) for _, after in again.changes)
+
+
+def test_a_draw_prints_what_its_cell_prints_and_shows_and_names_a_text_that_is_gone(draws: dict[str, Any]) -> None:
+    again = draws["Again"]("02", "import data licence", (("seed=0", "seed=1"),), "data licence", "print(task.name)")
+    data, licence, name = again.run()
+    assert data == f"{nt.tasks.digits(shots=10, seed=1)}\n"  # the draw that was put in
+    assert licence.count("\n") == 3
+    assert "CC" in licence
+    assert name == "digits\n"
+    with pytest.raises(ValueError, match="seed=77"):
+        replace(again, changes=(("seed=77", ""),)).sources()
+    with pytest.raises(KeyError, match="gone"):
+        replace(again, cells="import gone").sources()
