@@ -66,7 +66,7 @@ class Again:
                 yield said
 
     def title(self) -> str:
-        return f"{self.notebook} [{'; '.join(f'`{after}`' for _, after in self.changes if after)}]"
+        return f"{self.notebook} [{'; '.join(f'`{after}`' for _, after in self.changes if after) or 'as it is'}]"
 
 
 def _run(source: str, space: dict[str, Any]) -> str:
@@ -209,7 +209,7 @@ AGAIN: dict[str, list[Again]] = {
         for seed in put("digits(shots=40, seed=9", *range(9, 15))
     ],
     "forget": [
-        Again("07", "import data forms reader forget forget-cost", (seed,), "forget-cost")
+        Again("07", "import data forms reader forget forget-plot forget-cost", (seed,), "forget-cost")
         for seed in put("task = draw(0", 1, 2)
     ],
     "brakes": [
@@ -235,22 +235,44 @@ AGAIN: dict[str, list[Again]] = {
     ],
 }
 
+ASKED = {
+    "patches": "is a body of turned patches of photographs worse than a fresh one?",
+    "films": "what do frames at random promise too much?",
+    "new": "are new digits of the same hands told apart?",
+    "forget": "which way has the lowest loss, scaled, and what does a rate by depth keep of the letters?",
+    "brakes": "what do six draws say of augmentation, mixup, dropout and labels?",
+    "evaluate": "fine-tuned less probe",
+    "heads": "log loss of a head by its rate",
+    "recipes": "and if the head trains at a fifth of the rate before all?",
+    "few": "how many images more does fine-tuning read?",
+    "table": "weather, more draws and more labels",
+}
+
+
+def sections() -> dict[str, str]:
+    """What OUT holds, by name."""
+    text = OUT.read_text(encoding="utf-8") if OUT.exists() else ""
+    return {part.split(":")[0]: f"## {part.strip()}\n" for part in re.split(r"^## ", text, flags=re.MULTILINE)[1:]}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", choices=[[], *AGAIN], help="all, if none is named")
+    parser.add_argument("which", nargs="*", choices=[[], *AGAIN], help="all, if none is named; the others are kept")
     which = parser.parse_args().which or list(AGAIN)
-    began, parts = time.perf_counter(), []
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # for what the cells save
         for name in which:
+            found = []
             for again in AGAIN[name]:
                 said = "".join(again.run()).strip("\n")
-                parts.append(f"## {name}: {again.title()}\n\n```\n{said}\n```\n")
-                print(parts[-1], flush=True)
+                found.append(f"{again.title()}\n\n```\n{said}\n```\n")
+                print(found[-1], flush=True)
+            all_found = {**sections(), name: "\n".join([f"## {name}: {ASKED[name]}\n", *found])}
+            OUT.write_text(
+                "\n".join([HEADER, *(all_found[one] for one in AGAIN if one in all_found)]), encoding="utf-8"
+            )
     print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
-    if which == list(AGAIN):
-        OUT.write_text("\n".join([HEADER, *parts]), encoding="utf-8")
 
 
 if __name__ == "__main__":

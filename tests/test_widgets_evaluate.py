@@ -52,6 +52,20 @@ def test_a_tuners_test_set_is_looked_at_when_that_is_asked_for_and_not_before() 
     assert repr(panel.report) == repr(one.reports[0])  # what is done in code shows
 
 
+@pytest.mark.parametrize("act", [("cell", 0, 1), ("worst",), ("page", 2), ("threshold", 0, 0.4)])
+def test_what_is_asked_of_a_report_that_a_training_has_outdated_is_no_error(act: tuple[Any, ...]) -> None:
+    one = tuner()
+    one.evaluate()
+    panel = Evaluation(one)
+    one.fit(1, 1e-2)
+    ask(panel, "refresh")  # as the click's focus does
+    before = panel.code
+    ask(panel, *act)
+    assert panel.error == {}
+    assert panel.code == before
+    assert "No report of the model as it is now" in panel.view["sentence"]
+
+
 def test_a_report_of_a_model_that_changed_is_not_shown() -> None:
     one = tuner()
     one.evaluate()

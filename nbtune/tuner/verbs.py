@@ -110,9 +110,9 @@ class Verbs:
                 if _held and _held[0].pid == os.getpid():  # a forked process begins with its parent's
                     raise _busy(verb, self, _held[0])
                 _held[:] = [holder]
-                self.running = verb
                 if interrupts is None or not interrupts.came:
                     self._stop.clear()
+                self.running = verb  # from now on a stop is heard
             if told:
                 self._tell()
             yield

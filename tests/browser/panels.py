@@ -20,6 +20,7 @@ from browser.lab import OpenNotebook
 __all__ = [
     "BEGIN",
     "axe",
+    "box_of",
     "clock",
     "contrasts",
     "good_to_read",

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from browser.lab import OpenNotebook, begins
-from browser.panels import notebook, shot
+from browser.panels import box_of, notebook, shot
 
 pytestmark = pytest.mark.browser
 KINDS = ("freeze", "finder", "monitor", "data", "evaluate", "sketchpad")
@@ -86,6 +86,7 @@ STORM = """panel => { const quiet = ["Choose a file…", "Copy"]; // these open 
   for (let round = 0; round < 12; round += 1)
     for (const node of panel.querySelectorAll("button"))
       if (!quiet.includes(node.textContent)) node.click(); }"""
+VALUES = "all => all.map(node => node.getAttribute('aria-valuetext'))"
 # A control that must still be heard afterwards, and its line.
 AFTER = {
     "freeze": ("Unfreeze", r"tuner\.unfreeze\(\)"),
@@ -142,6 +143,116 @@ def test_a_press_is_heard_though_the_panel_is_drawn_anew_meanwhile(book: OpenNot
     expect(found.locator("[data-nbtune-code]")).to_have_text(made, timeout=60_000)
     rest(book, found)
     assert book.console == []
+
+
+def test_a_double_click_and_a_held_key_act_once(book: OpenNotebook) -> None:
+    book.in_kernel("odd.fit(1); odd.best(); begun = []; odd.watch(lambda: begun.append(odd.running))")
+    found = panel(book, "monitor")
+    rest(book, found)
+    for press in ("double click", "held key"):
+        found.get_by_role("button", name=begins("Use last")).wait_for()
+        found.page.wait_for_timeout(700)  # a click of its own
+        control = found.locator("[data-key=button-state]")
+        if press == "double click":
+            control.click(delay=90)
+            found.page.wait_for_timeout(130)
+            control.click(delay=90)
+        else:
+            control.focus()
+            for _ in range(12):  # a key that is held says so again and again
+                found.page.keyboard.down("Enter")
+                found.page.wait_for_timeout(40)
+            found.page.keyboard.up("Enter")
+        rest(book, found)
+        expect(found.locator("[data-nbtune-code]")).to_have_text("tuner.last()")
+        found.get_by_role("button", name=begins("Use best")).click(delay=90)
+    found.get_by_role("button", name=begins("Use last")).wait_for()
+    assert book.console == []
+
+
+def test_what_is_typed_outlives_a_panel_that_is_drawn_anew(book: OpenNotebook) -> None:
+    found = panel(book, "finder")
+    rest(book, found)
+    field = found.get_by_label("Top rate", exact=True).locator("visible=true").last
+    was = book.page.evaluate("e => e.value", field.element_handle())
+    field.click(click_count=3)
+    for at, key in enumerate("5e-3", start=1):
+        found.page.keyboard.press(key, delay=60)
+        book.in_kernel(f"shown[1].view = {{**shown[1].view, 'title': 'Drawn {at}'}}")
+        expect(found.locator(".nbt-title")).to_have_text(f"Drawn {at}")
+        expect(field).to_have_value("5e-3"[:at])
+    expect(found.get_by_role("alert")).to_have_count(0)  # half a number was not asked for
+    found.page.keyboard.press("ArrowLeft")
+    book.in_kernel("shown[1].view = {**shown[1].view, 'title': 'Drawn'}")
+    expect(found.locator(".nbt-title")).to_have_text("Drawn")
+    found.page.keyboard.press("Backspace")  # of the minus: the caret stayed
+    expect(field).to_have_value("5e3")
+    found.page.keyboard.type("-")
+    found.page.keyboard.press("Enter")
+    expect(found.locator(".nbt-top")).to_have_attribute("aria-valuetext", "5e-3")
+    expect(found.get_by_role("alert")).to_have_count(0)
+    field.fill(str(was))
+    found.page.keyboard.press("Tab")
+    expect(found.locator(".nbt-top")).to_have_attribute("aria-valuetext", str(was))
+
+
+def test_a_slider_that_is_touched_and_not_moved_stays(book: OpenNotebook) -> None:
+    for kind, selector in (("finder", ".nbt-top rect"), ("freeze", ".nbt-ice span")):
+        found = panel(book, kind)
+        rest(book, found)
+        lines, box = found.locator("[role=slider]").evaluate_all(VALUES), box_of(found.locator(selector))
+        for button in ("left", "right"):
+            for beside in (3, box["width"] - 3):
+                found.page.mouse.move(box["x"] + beside, box["y"] + 10)
+                found.page.mouse.down(button=button)
+                found.page.wait_for_timeout(100)
+                found.page.mouse.up(button=button)
+                found.page.keyboard.press("Escape")  # the menu of the right button
+        rest(book, found)
+        assert found.locator("[role=slider]").evaluate_all(VALUES) == lines
+
+
+def test_focus_that_had_a_control_which_is_gone_stays_in_the_panel(book: OpenNotebook) -> None:
+    found = panel(book, "monitor")
+    rest(book, found)
+    found.get_by_role("button", name=begins("Use ")).focus()
+    book.in_kernel("shown[2].view = {**shown[2].view, 'state': 'running'}")
+    stop = found.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_be_focused()
+    book.in_kernel("shown[2].refresh()")
+
+
+def test_a_list_that_is_open_stays_open_and_is_drawn_anew_afterwards(book: OpenNotebook) -> None:
+    found = panel(book, "finder")
+    rest(book, found)
+    seeds = found.get_by_role("combobox")
+    before = seeds.input_value()
+    seeds.click(delay=90)
+    assert seeds.evaluate("node => node.matches(':open')")
+    book.in_kernel("shown[1].view = {**shown[1].view, 'title': 'Drawn late'}")
+    found.page.wait_for_timeout(700)
+    assert seeds.evaluate("node => node.matches(':open')")
+    assert found.locator(".nbt-title").inner_text() != "Drawn late"
+    found.page.keyboard.press("ArrowDown", delay=60)
+    found.page.keyboard.press("Enter", delay=60)
+    expect(found.locator(".nbt-title")).not_to_have_text("Drawn late")  # the answer to the choice has its own
+    assert seeds.input_value() != before
+    seeds.select_option(before)
+
+
+def test_words_that_are_selected_stay_so_while_they_change(book: OpenNotebook) -> None:
+    found = panel(book, "monitor")
+    rest(book, found)
+    found.locator(".nbt-sentence").click(click_count=3)
+    chosen = book.page.evaluate("getSelection().toString()")
+    assert chosen
+    book.in_kernel("shown[2].live = {**shown[2].live, 'sentence': 'another'}")
+    found.page.wait_for_timeout(400)
+    assert book.page.evaluate("getSelection().toString()") == chosen
+    book.page.evaluate("getSelection().removeAllRanges()")
+    book.in_kernel("shown[2].live = {**shown[2].live, 'sentence': 'a third'}")
+    expect(found.locator(".nbt-sentence")).to_have_text("a third")
+    book.in_kernel("shown[2]._draw(anew=True)")
 
 
 def test_nothing_moves_where_less_motion_is_asked_for(book: OpenNotebook) -> None:

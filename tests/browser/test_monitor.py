@@ -13,6 +13,7 @@ from browser.panels import clock, good_to_read, notebook, said_in_console, sente
 
 pytestmark = pytest.mark.browser
 PANEL = "[data-nbtune=monitor]"
+TWICE = 700  # ms after which a click on the same place is no double click
 LONG = "tuner.fit(400, 1e-4, cache='off')"  # longer than any test waits
 
 
@@ -78,12 +79,13 @@ def test_stop_ends_a_running_cell_and_go_on_takes_it_up(opened: OpenNotebook, pa
     page.wait_for_timeout(500)  # focus reads a panel again
     assert below.evaluate("node => node.isConnected")  # a list that a person has opened stays open
     clock(panel, "click", ".nbt-buttons")
-    panel.get_by_role("button", name="Stop", exact=True).click(delay=120)  # as long as a person presses
+    panel.get_by_role("button", name="Stop", exact=True).click(delay=2500)  # by a slow hand
     assert took(page) < 500
     opened.wait_idle(20)
     panel.get_by_text("was stopped after step").first.wait_for()
     assert opened.errors() == []
     before = trained(panel)
+    page.wait_for_timeout(TWICE)
     panel.get_by_role("button", name=begins("Go on")).click()
     panel.get_by_role("button", name="Stop", exact=True).wait_for()
     page.wait_for_function(
@@ -191,6 +193,7 @@ def test_a_storm_of_clicks_stops_and_goes_on_once(opened: OpenNotebook, panel: L
     go = panel.get_by_role("button", name=begins("Go on"))
     go.wait_for()
     opened.wait_idle(20)
+    opened.page.wait_for_timeout(TWICE)
     panel.evaluate(storm)
     panel.get_by_role("button", name="Stop", exact=True).wait_for()
     opened.page.wait_for_timeout(700)
@@ -245,5 +248,6 @@ def test_a_page_that_is_loaded_anew_while_a_cell_runs(opened: OpenNotebook) -> N
     assert trained(panel) > before  # it went on while nobody looked
     expect(static).to_be_hidden()
     panel.get_by_role("button", name=begins("Go on")).click()
+    page.wait_for_timeout(TWICE)
     panel.get_by_role("button", name="Stop", exact=True).click()
     panel.get_by_role("button", name=begins("Go on")).wait_for()

@@ -88,6 +88,12 @@ def agrees(book: OpenNotebook, panel: Locator, code: str) -> None:
     )
 
 
+def test_a_single_press_leaves_a_dot(book: OpenNotebook, panel: Locator) -> None:
+    draw(panel, ((0.5, 0.5),))
+    expect(panel.locator(".nbt-bars")).to_be_visible()
+    assert book.console == []
+
+
 def test_a_drawing_is_read_while_it_is_drawn(book: OpenNotebook, panel: Locator) -> None:
     page, errors = book.page, said_in_console(book.page)
     box = box_of(panel.locator("canvas"))

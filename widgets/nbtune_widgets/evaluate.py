@@ -70,13 +70,14 @@ class Evaluation(Panel):
     # What the page asks for
 
     def acts(self) -> dict[str, Callable[..., Any]]:
-        return {
-            "evaluate": lambda: self.aside(self._evaluate),
+        shown = {
             "cell": self._cell,
             "worst": lambda: self._show(None, 1),
             "page": lambda page: self._show(self._open, int(page)),
             "threshold": self._threshold,
         }
+        # What a training has made another model of has no report: the sentence says so, and there is nothing to open.
+        return {"evaluate": lambda: self.aside(self._evaluate), **({} if self.report is None else shown)}
 
     def _evaluate(self) -> None:
         made = self.tuner.evaluate()

@@ -81,7 +81,7 @@ const marker = (model, view, which, { x, from, to, back, room }, node, moved) =>
     else say(two(next) === here ? here * (step > 0 ? 1.1 : 0.9) : next);
   });
   const place = (px) => Math.max(ends[0], Math.min(ends[1], back(px - node().getBoundingClientRect().left)));
-  drags(line, (px) => {
+  drags(line, () => node().getBoundingClientRect().left + x(now(which)), (px) => {
     line.setAttribute("transform", `translate(${x(place(px))} 0)`);
     line.querySelector("text").textContent = `${which} ${rate(two(place(px)))}`;
     moved(which, two(place(px)));
@@ -89,14 +89,18 @@ const marker = (model, view, which, { x, from, to, back, room }, node, moved) =>
   return line;
 };
 
-const typing = (model, view, which) => el("label", { text: `${which === "top" ? "Top" : "Base"} rate ` },
-  el("input", { type: "text", inputmode: "decimal", value: rate(view[which]), "data-key": `type-${which}`, "data-which": which,
-    oninput: (event) => { event.target.dataset.typing = "yes"; },
-    onchange: (event) => {
-      delete event.target.dataset.typing;
-      const now = model.get("view");
-      ask(model, "choose", which === "base" ? event.target.value : now.base, which === "top" ? event.target.value : now.top, which);
-    } }));
+const typing = (model, view, which) => {
+  const answer = ({ target }) => { // Enter and blur as well: of a field drawn anew a browser does not know that it was changed
+    if (target.dataset.typing !== "yes") return;
+    delete target.dataset.typing;
+    const now = model.get("view");
+    ask(model, "choose", which === "base" ? target.value : now.base, which === "top" ? target.value : now.top, which);
+  };
+  return el("label", { text: `${which === "top" ? "Top" : "Base"} rate ` },
+    el("input", { type: "text", inputmode: "decimal", value: rate(view[which]), "data-key": `type-${which}`, "data-which": which,
+      oninput: (event) => { event.target.dataset.typing = "yes"; }, onchange: answer, onblur: answer,
+      onkeydown: (event) => { if (event.key === "Enter") answer(event); } }));
+};
 
 export default panel("finder", "Learning rate range test", (model, { picture, buttons, view }) => {
   const place = el("div", { class: view.stale ? "nbt-stale" : "" }), bar = el("progress", { "aria-label": "Steps of the range test" });

@@ -43,7 +43,8 @@ const iceLine = (model, view, row, hint) => {
     const starts = [...row.querySelectorAll(".nbt-group")].map((node) => node.getBoundingClientRect().left);
     return starts.reduce((best, left, index) => (Math.abs(left - x) < Math.abs(starts[best] - x) ? index : best), 0);
   };
-  drags(line, (x) => { place(line, row, at(x)); hint(at(x)); }, (x) => go(x === null ? view.first : at(x)));
+  const middle = () => { const { left, right } = line.getBoundingClientRect(); return (left + right) / 2; };
+  drags(line, middle, (x) => { place(line, row, at(x)); hint(at(x)); }, (x) => go(x === null ? view.first : at(x)));
   return { line, go };
 };
 

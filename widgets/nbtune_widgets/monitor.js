@@ -129,10 +129,10 @@ export default panel("monitor", "Training", (model, { picture, buttons, view, bo
   };
   const drawing = () => {
     const live = model.get("live"), epochs = unpack(model.get("epochs"), 6 + view.metrics.length);
-    box.querySelector(".nbt-sentence").textContent = live.sentence;
-    line.textContent = live.status;
-    facts.textContent = live.facts;
-    rates.textContent = live.rates ? `Rates now: ${live.rates}` : "";
+    write(box.querySelector(".nbt-sentence"), live.sentence);
+    write(line, live.status);
+    write(facts, live.facts);
+    write(rates, live.rates ? `Rates now: ${live.rates}` : "");
     bar.hidden = view.state === "idle";
     bar.value = live.share;
     listing(epochs, live.all);

@@ -18,6 +18,12 @@ const fill = (node, props, children) => {
   return node;
 };
 
+// Words that change while a panel is shown; those in which a person began to select some stay while they are selected.
+const write = (node, text) => {
+  const selected = document.getSelection();
+  if (node.textContent !== text && (selected?.isCollapsed !== false || !node.contains(selected.anchorNode))) node.textContent = text;
+};
+
 // Panels whose kernel is gone: nobody is there to be asked. Kept by name for the whole page, which may draw them anew.
 const lost = (globalThis.nbtuneLost ??= new Set());
 const gone = (model) => lost.has(model.get("still_id"));
@@ -44,6 +50,17 @@ const ask = (model, act, ...values) => {
 };
 const silences = new EventTarget(); // a model of anywidget has no events of its own making
 
+// The second click of a double click, and a key that is held, would press what the first put in the same place: Stop, say,
+// where Go on was. Nobody means both within this time.
+const TWICE = 600; // ms
+const clicks = new WeakMap();
+const hasty = (model, place, act) => {
+  const last = clicks.get(model), now = Date.now();
+  const twice = last?.place === place && last.act !== act && now - last.at < TWICE;
+  clicks.set(model, { place, act: twice ? last.act : act, at: now });
+  return twice;
+};
+
 // `act` is asked of the kernel by its name, or done in the page where it is a function.
 const button = (model, word, act, { primary = false, values = [], off = "", always = false, name } = {}) => {
   const why = () => (gone(model) ? GONE : off || (always ? "" : model.get("busy")));
@@ -51,7 +68,7 @@ const button = (model, word, act, { primary = false, values = [], off = "", alwa
   return el("button", {
     class: primary ? "nbt-primary" : "", type: "button", text: word, "data-key": `button-${name ?? word}`,
     title: why() || undefined, "aria-disabled": why() ? "true" : undefined,
-    onclick: () => { if (!why()) go(); },
+    onclick: () => { if (!why() && !hasty(model, name ?? word, typeof act === "function" ? word : act)) go(); },
   });
 };
 
@@ -103,23 +120,27 @@ const aim = (model, name, now, to) => {
   return all[name]?.to ?? now;
 };
 
-// Follows the pointer from press to release; no repaint comes between.
-const drags = (node, move, end) => node.addEventListener("pointerdown", (event) => {
+// Follows the pointer from press to release; no repaint comes between. `grip()` is where on the page (px) the node is held
+// by a press in its middle; `end` gets where it was left, or null where it was not moved.
+const drags = (node, grip, move, end) => node.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
   event.preventDefault();
   node.focus();
   node.setPointerCapture(event.pointerId);
-  const box = node.closest(".nbt");
+  const box = node.closest(".nbt"), beside = event.clientX - grip();
+  let moved = false;
   box.dataset.dragging = "yes";
-  const follow = (step) => move(step.clientX);
+  const follow = (step) => {
+    moved ||= Math.abs(step.clientX - event.clientX) > 2; // a hand is never quite still
+    if (moved) move(step.clientX - beside);
+  };
   const up = (last) => {
-    node.removeEventListener("pointermove", follow);
+    for (const [name, act] of [["pointermove", follow], ["pointerup", up], ["pointercancel", up]]) node.removeEventListener(name, act);
     delete box.dataset.dragging;
-    end(last.type === "pointerup" ? last.clientX : null);
+    end(moved && last.type === "pointerup" ? last.clientX - beside : null);
     box.dispatchEvent(new Event("nbt:settled"));
   };
-  node.addEventListener("pointermove", follow);
-  node.addEventListener("pointerup", up, { once: true });
-  node.addEventListener("pointercancel", up, { once: true });
+  for (const [name, act] of [["pointermove", follow], ["pointerup", up], ["pointercancel", up]]) node.addEventListener(name, act);
 });
 
 // `act` once before the next repaint, however often it is asked for.
@@ -130,13 +151,15 @@ const frame = (act) => {
   return soon;
 };
 
+const listOpens = globalThis.CSS?.supports?.("selector(select:open)"); // a list that closes by itself answers nothing
+
 // Whether a button or a key is held down in `box`: a control that is drawn anew between press and release would not hear
-// its click. `after` is called when that has come through. No press holds a panel for longer than two seconds, and a stroke
+// its click. `after` is called when that has come through. No press holds a panel for longer than five seconds, and a stroke
 // on paper none: it is read while it is drawn.
 const presses = (box, after) => {
   let ends = 0;
   const lift = () => { ends = 0; after(); };
-  const press = () => { clearTimeout(ends); ends = setTimeout(lift, 2000); };
+  const press = () => { clearTimeout(ends); ends = setTimeout(lift, 5000); };
   const release = () => { if (ends) { clearTimeout(ends); ends = setTimeout(lift, 20); } };
   const heard = [
     [box, "pointerdown", (event) => { if (event.target.tagName !== "CANVAS") press(); }],
@@ -163,22 +186,26 @@ const panel = (kind, label, draw, live = []) => ({
     const box = el("div", { class: "nbt", role: "group", "data-nbtune": kind, "aria-label": label },
       title, sentence, picture, error, said, el("div", { class: "nbt-foot" }, code, buttons));
     root.append(box);
-    let silent = false, spoken = 0, again = () => {}, painting = false, waits = false;
-    const held = () => box.dataset.dragging || press.held(); // then it is drawn anew afterwards
+    let silent = false, spoken = 0, again = () => {}, painting = false, waits = false, later = 0;
+    const held = () => box.dataset.dragging || press.held() || (listOpens && box.querySelector("select:open"));
     const speak = () => {
       const text = gone(model) ? GONE : silent ? SILENT : model.get("busy") || model.get("said");
       said.classList.toggle("nbt-seen", gone(model) || silent || Boolean(model.get("busy")));
+      said.classList.toggle("nbt-brief", !gone(model) && !silent); // beside the title, so that nothing below it moves
       if (said.textContent !== text) said.textContent = text;
     };
     const paint = () => {
+      clearTimeout(later);
       waits = Boolean(held());
-      if (waits) return;
+      if (waits) { later = setTimeout(soon, 300); return; }
       const focused = box.contains(document.activeElement) ? document.activeElement : null;
-      const typed = focused?.tagName === "INPUT" ? focused.value : null;
+      const typed = focused?.dataset.typing ? [focused.value, focused.selectionStart, focused.selectionEnd] : null;
+      if (typed) focused.dataset.typing = "elsewhere"; // that it leaves the page is no answer: it goes on in the new one
+      const scrolled = [...box.querySelectorAll("[data-key]")].filter((node) => node.scrollTop).map((node) => [node.dataset.key, node.scrollTop]);
       const open = [...box.querySelectorAll("details")].map((node) => node.open);
       const view = model.get("view");
-      title.textContent = view.title ?? label;
-      sentence.textContent = view.sentence ?? "";
+      write(title, view.title ?? label);
+      write(sentence, view.sentence ?? "");
       box.setAttribute("aria-busy", model.get("busy") ? "true" : "false");
       dress(box);
       again = draw(model, { picture, buttons, view, box }) ?? (() => {});
@@ -192,15 +219,19 @@ const panel = (kind, label, draw, live = []) => ({
         node.open = open[at] ?? false;
         if (node.open) node.fill?.();
       });
-      const same = focused?.dataset.key && box.querySelector(`[data-key="${CSS.escape(focused.dataset.key)}"]`);
-      if (same && same !== focused) {
-        painting = true; // nobody came to the panel who would want it read again
-        same.focus({ preventScroll: true });
-        painting = false;
-        if (typed !== null && focused.dataset.typing) { same.value = typed; same.dataset.typing = "yes"; }
-      }
+      const keyed = (key) => box.querySelector(`[data-key="${CSS.escape(key)}"]`);
+      for (const [key, top] of scrolled) if (keyed(key)) keyed(key).scrollTop = top;
+      if (!focused || focused.isConnected) return;
+      painting = true; // nobody came to the panel who would want it read again
+      const same = focused.dataset.key && keyed(focused.dataset.key);
+      same?.focus({ preventScroll: true });
+      if (!box.contains(document.activeElement)) buttons.querySelector("button")?.focus({ preventScroll: true }); // it is gone
+      painting = false;
+      if (!same || !typed) return;
+      [same.value, same.dataset.typing] = [typed[0], "yes"];
+      same.setSelectionRange(typed[1], typed[2]);
     };
-    const [soon, soonLive] = [frame(paint), frame(() => { if (held()) waits = true; else again(); })];
+    const [soon, soonLive] = [frame(paint), frame(() => { if (!box.dataset.dragging) again(); })];
     const press = presses(box, () => { if (waits) soon(); });
     const changes = (traits) => traits.map((name) => `change:${name}`).join(" ");
     const names = changes(["view", "code", "busy", "error", "said"]);
@@ -244,6 +275,7 @@ const panel = (kind, label, draw, live = []) => ({
       soon.cancel();
       soonLive.cancel();
       clearTimeout(spoken);
+      clearTimeout(later);
       style.remove();
     };
   },

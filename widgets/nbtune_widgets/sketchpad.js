@@ -34,7 +34,7 @@ const paper = (model) => {
     Object.assign(pen, { strokeStyle: ink, lineWidth, lineCap: "round", lineJoin: "round" });
     pen.beginPath();
     pen.moveTo(...last);
-    pen.lineTo(...to);
+    pen.lineTo(to[0] + 0.01, to[1]); // a line without a length has no ends, and a dot is one
     pen.stroke();
     last = to;
   };
