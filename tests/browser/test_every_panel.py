@@ -208,8 +208,8 @@ def test_a_slider_that_is_touched_and_not_moved_stays(book: OpenNotebook) -> Non
                 found.page.wait_for_timeout(100)
                 found.page.mouse.up(button=button)
                 found.page.keyboard.press("Escape")  # the menu of the right button
-        rest(book, found)
-        assert found.locator("[role=slider]").evaluate_all(VALUES) == lines
+                found.page.wait_for_timeout(400)
+                assert found.locator("[role=slider]").evaluate_all(VALUES) == lines, (kind, button, beside)
 
 
 def test_focus_that_had_a_control_which_is_gone_stays_in_the_panel(book: OpenNotebook) -> None:
