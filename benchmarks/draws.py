@@ -66,7 +66,8 @@ class Again:
                 yield said
 
     def title(self) -> str:
-        return f"{self.notebook} [{'; '.join(f'`{after}`' for _, after in self.changes if after) or 'as it is'}]"
+        put = "; ".join(f"`{' '.join(after.split())}`" for _, after in self.changes if after)
+        return f"{self.notebook} [{put or 'as it is'}]"
 
 
 def _run(source: str, space: dict[str, Any]) -> str:
@@ -142,10 +143,12 @@ wide = found.pivot(index=["airport", "labelled", "draw"], columns="way", values=
 print("Means of draws 3 to 8:")
 print(wide.query("draw >= 3").groupby(["airport", "labelled"]).mean().T.round(3))
 ways = ["logistic", "embeddings still", "all", "boosting, both sites"]
+def above(less):
+    return (less > 0).sum()
 for base in ("Newark's network", "logistic"):
     less = wide[ways].drop(columns=base, errors="ignore").sub(wide[base], axis=0)
-    print(f"Less {base}, nine draws; above it in; lowest:")
-    print(less.groupby(["airport", "labelled"]).agg(["mean", lambda d: (d > 0).sum(), "min"]).round(4).T)
+    print(f"Less {base}, nine draws: the mean, in how many it is above, and the lowest")
+    print(less.groupby(["airport", "labelled"]).agg(["mean", above, "min"]).round(4).T)
 """
 TREES = """
 for labelled in (1000, 4000):

@@ -22,8 +22,8 @@ __all__ = [
 ]
 
 # Rates where none is given: the head alone on a still body, and everything from the input to the head. Nothing follows
-# a head alone, so it is to be trained out: 20 epochs at 1e-3 leave its log loss 1.6 to 3 times as high as at 5e-3 (at
-# 1 to 50 digits a class, on validation items), with the same accuracy.
+# a head alone, so it is to be trained out: 20 epochs at 1e-3 leave its log loss 1.6 to 3.2 times as high as at 5e-3 (at
+# 1 to 50 digits a class, on validation items; benchmarks/draws.py), with the same accuracy.
 DEFAULT_HEAD: float = 5e-3
 DEFAULT_BODY: slice = slice(1e-4, 1e-3)
 
