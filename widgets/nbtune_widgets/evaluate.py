@@ -70,7 +70,7 @@ class Evaluation(Panel):
     # What the page asks for
 
     def acts(self) -> dict[str, Callable[..., Any]]:
-        shown = {
+        shown: dict[str, Callable[..., Any]] = {
             "cell": self._cell,
             "worst": lambda: self._show(None, 1),
             "page": lambda page: self._show(self._open, int(page)),
