@@ -70,14 +70,17 @@ class Evaluation(Panel):
     # What the page asks for
 
     def acts(self) -> dict[str, Callable[..., Any]]:
-        shown: dict[str, Callable[..., Any]] = {
-            "cell": self._cell,
-            "worst": lambda: self._show(None, 1),
-            "page": lambda page: self._show(self._open, int(page)),
-            "threshold": self._threshold,
+        return {
+            "evaluate": lambda: self.aside(self._evaluate),
+            "cell": self._of_report(self._cell),
+            "worst": self._of_report(lambda: self._show(None, 1)),
+            "page": self._of_report(lambda page: self._show(self._open, int(page))),
+            "threshold": self._of_report(self._threshold),
         }
-        # What a training has made another model of has no report: the sentence says so, and there is nothing to open.
-        return {"evaluate": lambda: self.aside(self._evaluate), **({} if self.report is None else shown)}
+
+    def _of_report(self, act: Callable[..., None]) -> Callable[..., None]:
+        """Nothing, where a training has made another model of it meanwhile: the sentence says that it has no report."""
+        return lambda *values: act(*values) if self.report is not None else None
 
     def _evaluate(self) -> None:
         made = self.tuner.evaluate()
