@@ -108,7 +108,7 @@ export default panel("finder", "Learning rate range test", (model, { picture, bu
   const moved = (which, value) => { const field = picture.querySelector(`[data-which="${which}"]`); if (field) field.value = rate(value); };
   picture.replaceChildren(place, ...(finding ? [bar] : []),
     el("p", { class: "nbt-hint", text: view.readings.length ? `● readings: ${ratesOf(view.readings)}` : "" }),
-    el("p", { class: "nbt-rates", text: `▲ next rates: ${ratesOf(view.rates)}` }),
+    el("p", { class: "nbt-rates", text: `▲ ${view.used ? "next rates" : "rates with Use"}: ${ratesOf(view.rates)}` }),
     el("div", { class: "nbt-choices" }, ...ends.map((which) => typing(model, view, which)),
       choice("Seeds", "seeds", view.choices, view.seeds, (count) => ask(model, "seeds", count))),
     tables(["Loss by learning rate", view.head, view.rows],
