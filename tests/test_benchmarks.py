@@ -156,6 +156,7 @@ def draws() -> dict[str, Any]:
 def test_other_draws_are_asked_of_cells_and_texts_that_the_notebooks_have(draws: dict[str, Any]) -> None:
     asked = [again for several in draws["AGAIN"].values() for again in several]
     assert len(asked) > 20
+    assert draws["ASKED"].keys() == draws["AGAIN"].keys()
     for again in asked:
         changed = dict(again.sources())
         assert all(after in "\n".join(changed.values()) for _, after in again.changes)
