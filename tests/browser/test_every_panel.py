@@ -216,9 +216,12 @@ def test_focus_that_had_a_control_which_is_gone_stays_in_the_panel(book: OpenNot
     found = panel(book, "monitor")
     rest(book, found)
     found.get_by_role("button", name=begins("Use ")).focus()
-    book.in_kernel("shown[2].view = {**shown[2].view, 'state': 'running'}")
+    found.page.wait_for_timeout(500)
+    book.in_kernel("asked = shown[2].heard; shown[2].view = {**shown[2].view, 'state': 'running'}")
     stop = found.get_by_role("button", name="Stop", exact=True)
     expect(stop).to_be_focused()
+    found.page.wait_for_timeout(500)
+    book.in_kernel("assert shown[2].heard == asked")  # a panel that puts the focus back asks for nothing
     book.in_kernel("shown[2].refresh()")
 
 

@@ -100,7 +100,7 @@ def test_a_drawing_is_read_while_it_is_drawn(book: OpenNotebook, panel: Locator)
     page.mouse.move(box["x"] + 70, box["y"] + 50)
     page.mouse.down()
     page.mouse.move(box["x"] + 150, box["y"] + 50, steps=5)
-    panel.locator(".nbt-bars").wait_for()  # before the pen is lifted
+    panel.locator(".nbt-bars").wait_for(timeout=4_000)  # before the pen is lifted, and before a press holds no longer
     page.mouse.move(box["x"] + 100, box["y"] + 190, steps=5)
     page.mouse.up()
     expect(panel.locator(".nbt-sentence")).to_contain_text("Read as '7'")
